@@ -1,0 +1,1 @@
+"""The exhaustive checker, which walks every interleaving of the tables and the core."""

@@ -1,0 +1,1 @@
+"""The decisions of a daemon as pure functions: events in, effects out."""
