@@ -1,0 +1,327 @@
+"""The store port: what PVC asks of ZooKeeper, in ZooKeeper's words, and nothing more.
+
+Two implementations keep every promise written here: `zookeeper.ZooKeeperStore` and `memory.MemoryStore`.
+One contract suite (`tests/cluster/`) runs the same bodies over both.
+
+Two rules hold throughout. A write is one `multi`, carries the versions its decision saw, and either raises
+or has happened (H1, H2). An event is a hint that carries the latest value: values in between are lost (H3),
+so whoever listens looks at what is, and never counts what came.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+ANY_VERSION = -1
+"""For `Check`: the znode exists. For `Delete`: whatever its version. Never for `Set` (H2)."""
+
+GONE = -1
+"""What `multi` returns in place of a version for an operation that leaves no znode behind."""
+
+# ZooKeeper drops the whole connection at 1 MiB instead of refusing the request: stay well below, and refuse here.
+MAX_DATA_BYTES = 512 * 1024
+MAX_MULTI_BYTES = 768 * 1024
+MAX_MULTI_OPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Znode:
+    """One znode as one read saw it.
+
+    `version` restarts at 0 when the path is deleted and created again; `czxid` does not come back.
+    """
+
+    data: bytes
+    version: int
+    owner: int = 0
+    """Session that holds this znode when it is ephemeral, 0 when it is persistent."""
+    czxid: int = 0
+    mzxid: int = 0
+
+    @property
+    def ephemeral(self) -> bool:
+        return self.owner != 0
+
+
+# -- Operations of a multi ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The path does not exist and its parent does: create it."""
+
+    path: str
+    data: bytes = b""
+    ephemeral: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """The path has exactly this version: replace its data."""
+
+    path: str
+    data: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The path has this version (or `ANY_VERSION`) and no children: delete it."""
+
+    path: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The path has this version (or `ANY_VERSION`: it exists), or the whole multi is refused."""
+
+    path: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The path does not exist although its parent does, or the whole multi is refused.
+
+    ZooKeeper has no such operation: it is sent as create + delete and counts as two.
+    """
+
+    path: str
+
+
+Op = Create | Set | Delete | Check | Absent
+
+
+# -- Errors ------------------------------------------------------------------------------------------------------------
+
+
+class Why(enum.Enum):
+    """Why a request was refused: the reasons a caller can act upon."""
+
+    VERSION = "the version is another"
+    EXISTS = "it exists already"
+    MISSING = "it, or its parent, does not exist"
+    NOT_EMPTY = "it has children"
+    EPHEMERAL_PARENT = "its parent is ephemeral and cannot have children"
+    NO_AUTH = "the credentials do not allow it"
+    TOO_LARGE = "it is larger than the limit"
+    INVALID = "the request is not well formed"
+    QUOTA = "a quota of the ensemble is exceeded"
+    OTHER = "the ensemble refused it"
+
+
+class StoreError(Exception):
+    """Base of all that a store raises."""
+
+
+class Refused(StoreError):
+    """The request was answered with no: nothing of it was applied.
+
+    `op` is the operation of the multi that failed, None where a read was refused.
+    """
+
+    def __init__(self, path: str, why: Why, op: Op | None = None, detail: str = "") -> None:
+        self.path, self.why, self.op, self.detail = path, why, op, detail
+        what = f"{type(op).__name__.lower()} {path}" if op else f"request for {path or 'several znodes'}"
+        super().__init__(f"{what} refused: {why.value}" + (f" ({detail})" if detail else ""))
+
+
+class NotConnected(StoreError):
+    """There is no connection: the request was not sent and will not land later."""
+
+
+class OutcomeUnknown(StoreError):
+    """The request was sent and no answer came: it may be applied, and may be applied yet.
+
+    Never repeat it blindly: `commit.settle` finds out after the next CONNECTED.
+    """
+
+
+class SessionLost(StoreError):
+    """The session ended before the request was applied: it is not applied, and our ephemerals are gone."""
+
+
+# -- Events ------------------------------------------------------------------------------------------------------------
+
+
+class State(enum.Enum):
+    """The connection, as the one thing that all decisions of a daemon depend on."""
+
+    CONNECTED = "connected"
+    """Requests are answered. The session id tells whether the session is the old one."""
+    SUSPENDED = "suspended"
+    """No connection. The session may live on at the ensemble."""
+    LOST = "lost"
+    """The session has ended, or the lease has: for as long as the granted timeout nothing was acknowledged.
+    The ensemble may still know the session (it counts no time while it is down): the next CONNECTED tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The connection changed. `generation` grows by one with each CONNECTED."""
+
+    state: State
+    session_id: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A watched path: its latest value, None while it does not exist."""
+
+    path: str
+    znode: Znode | None
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenChanged:
+    """A path with watched children: their names, sorted, None while the path does not exist."""
+
+    path: str
+    names: tuple[str, ...] | None
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relisted:
+    """Everything watched was read again and is armed: all events of this generation up to here are the present.
+
+    Follows each CONNECTED, and each `relist()`.
+    """
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The store cannot go on and will report nothing more: the process should end."""
+
+    why: str
+
+
+Event = Connection | Changed | ChildrenChanged | Relisted | Broken
+
+Listener = Callable[[Event], None]
+"""Called on a thread of the store's: it may only enqueue (H6, H7)."""
+
+
+# -- The port ----------------------------------------------------------------------------------------------------------
+
+
+class Store(Protocol):
+    """A session with ZooKeeper.
+
+    Every request raises `NotConnected` at once while there is no connection: it is never queued, so that no
+    write lands after its reason has gone.
+    """
+
+    def start(self, listener: Listener, timeout_s: float = 10.0) -> None:
+        """Open the session and report to `listener` from now on; `NotConnected` when no server answers in time."""
+
+    def close(self) -> None:
+        """End the session: its ephemerals go at once. Closing twice does nothing."""
+
+    def read(self, path: str, *, sync: bool = False) -> Znode | None:
+        """The znode, None when there is none. `sync` for decisions: as new as what the leader had when asked."""
+
+    def read_many(self, paths: Iterable[str], *, sync: bool = False) -> Mapping[str, Znode | None]:
+        """Many znodes, pipelined, in the order asked for. Not one instant: each by itself."""
+
+    def children(self, path: str, *, sync: bool = False) -> tuple[str, ...] | None:
+        """The names of the children, sorted; None when the path does not exist."""
+
+    def multi(self, ops: Sequence[Op]) -> tuple[int, ...]:
+        """Do all or nothing. Returns the version after each operation, `GONE` for `Delete` and `Absent`.
+
+        Raises `Refused` naming the operation that failed, `NotConnected`, `OutcomeUnknown`, `SessionLost`.
+        """
+
+    def watch(self, path: str) -> None:
+        """Report `Changed` with the present value soon, and whenever it is another, until `unwatch`.
+
+        Works on a path that does not exist, while disconnected, and across deletion of its parents.
+        """
+
+    def unwatch(self, path: str) -> None:
+        """Report `Changed` for this path no more."""
+
+    def watch_children(self, path: str) -> None:
+        """As `watch`, for the names of the children."""
+
+    def unwatch_children(self, path: str) -> None:
+        """Report `ChildrenChanged` for this path no more."""
+
+    def relist(self) -> None:
+        """Read and arm everything watched once more, then report `Relisted`: heals a watch event that was lost.
+
+        What has not changed is not reported again within a generation.
+        """
+
+    @property
+    def connected(self) -> bool:
+        """Whether a request would be sent now."""
+
+    @property
+    def generation(self) -> int:
+        """How many times this store has been CONNECTED."""
+
+    @property
+    def session_id(self) -> int:
+        """The session, 0 before the first. Compare it with `Znode.owner`."""
+
+    @property
+    def session_timeout_s(self) -> float:
+        """What the ensemble granted, which need not be what was asked for."""
+
+    @property
+    def last_zxid(self) -> int:
+        """The highest transaction seen: a lower one after a restart means a restored snapshot."""
+
+    def lease_age_s(self) -> float:
+        """Seconds since the last request that the leader acknowledged was *sent*; infinite before the first.
+
+        The ensemble cannot have ended the session before this exceeds `session_timeout_s`.
+        """
+
+
+# -- Checks that both implementations make before anything is sent --------------------------------------------------------
+
+
+def check_path(path: str, op: Op | None = None) -> None:
+    """Refuse what ZooKeeper would refuse, and what kazoo would quietly change: `//` and `..` name another znode."""
+    segments = path.split("/")
+    good = path == "/" or (segments[0] == "" and len(segments) > 1 and all(s not in ("", ".", "..") for s in segments[1:]))
+    if not good or not path.isprintable():
+        raise Refused(path, Why.INVALID, op, "paths are absolute, without empty, '.' or '..' segments")
+
+
+def check_ops(ops: Sequence[Op]) -> None:
+    """Refuse what is malformed, or too large for one request: ZooKeeper would cut the connection instead."""
+    if not ops:
+        raise Refused("", Why.INVALID, None, "a multi needs at least one operation")
+    for op in ops:
+        _check_op(op)
+    count = sum(2 if isinstance(op, Absent) else 1 for op in ops)
+    if count > MAX_MULTI_OPS:
+        raise Refused("", Why.TOO_LARGE, None, f"{count} operations, at most {MAX_MULTI_OPS} in one multi")
+    size = sum(_size(op) for op in ops)
+    if size > MAX_MULTI_BYTES:
+        raise Refused("", Why.TOO_LARGE, None, f"{size} bytes, at most {MAX_MULTI_BYTES} in one multi")
+
+
+def _check_op(op: Op) -> None:
+    check_path(op.path, op)
+    if isinstance(op, Create | Set) and len(op.data) > MAX_DATA_BYTES:
+        raise Refused(op.path, Why.TOO_LARGE, op, f"{len(op.data)} bytes, at most {MAX_DATA_BYTES} in one znode")
+    if isinstance(op, Set) and op.version < 0:
+        raise Refused(op.path, Why.INVALID, op, "a set needs the version that its decision saw")  # H2
+
+
+def _size(op: Op) -> int:
+    data = len(op.data) if isinstance(op, Create | Set) else 0
+    return data + 2 * len(op.path.encode()) + 128
