@@ -4,17 +4,50 @@ SHELL       := /bin/bash
 PYTHON      ?= python3
 VENV        := .venv
 BIN         := $(VENV)/bin
-# The path is written into it: a virtual environment does not survive a move of its directory.
+# It holds the path of this directory: a virtual environment does not survive a move.
 STAMP       := $(VENV)/.ready-for
 EXTRAS      := test,check,lint
 
+# What the exhaustive checker explores: seconds for `check`, minutes for `check-full`.
+CHECK_SIZE      ?=
+CHECK_FULL_SIZE ?=
+
+# Further options for pytest, as in: make test PYTEST_OPTIONS='-x -k store'
+PYTEST_OPTIONS  ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup packages
+.PHONY: help setup packages test lint properties oldest check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
 
-setup: packages $(STAMP)  ## Debian packages (as root, only missing ones) and a .venv with everything
+setup: packages $(STAMP)  ## missing Debian packages (as root) and a .venv with everything else
+
+test: setup lint  ## set up, then every test, the quick ones first
+	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+properties: setup  ## the property tests alone, with far more examples
+	$(BIN)/pytest tests/property --hypothesis-profile=thorough $(PYTEST_OPTIONS)
+
+oldest: setup  ## the quick tests with the versions of Debian 12
+	$(BIN)/tox run -q -e debian12 -- --quick $(PYTEST_OPTIONS)
+
+check: setup  ## prove the state machines: every interleaving of a small cluster
+	$(BIN)/pvc fsm check $(CHECK_SIZE)
+
+check-full: setup  ## the same for larger clusters
+	$(BIN)/pvc fsm check $(CHECK_FULL_SIZE)
+
+diagrams: setup  ## draw the state machines again, into diagrams/
+	$(BIN)/pvc fsm diagram --all
+
+clean:  ## remove everything that was generated and is not kept in git
+	rm -rf $(VENV) .tox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find pvc tests -name __pycache__ -prune -exec rm -rf {} +
 
 packages:
 	@tools/install-debian.sh

@@ -1,0 +1,47 @@
+"""The command `pvc` as a process."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from pvc import __version__
+from pvc.cli.main import COMMANDS
+
+
+def pvc(*arguments):
+    """Run the real entry point and return the finished process."""
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from pvc.cli.main import main; sys.exit(main(prog_name='pvc'))", *arguments],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_version_is_the_one_of_the_package():
+    assert pvc("--version").stdout == f"pvc {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-h",), ("--help",)])
+def test_help_names_every_command(arguments):
+    done = pvc(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_a_mistyped_command_ends_with_2_and_a_suggestion():
+    done = pvc("fms")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'did you mean "fsm"?' in done.stderr
+
+
+def test_starting_imports_nothing_that_is_slow():
+    probe = "import sys, pvc.cli.main; print(sorted({'kazoo', 'transitions', 'graphviz', 'numpy', 'libvirt'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_summary_is_the_first_line_of_the_commands_own_help():
+    written = [lazy for lazy in COMMANDS.values() if find_spec(lazy.target.partition(":")[0])]
+    assert [lazy.load().get_short_help_str(limit=200) for lazy in written] == [lazy.summary for lazy in written]

@@ -1,0 +1,105 @@
+"""Order, parts that may be missing, and how long a property is tried: for every test."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+TESTS = Path(__file__).parent
+# In CI a missing part is a failure: a green run must mean that everything was tried.
+IN_CI = bool(os.environ.get("CI"))
+
+MISSING = pytest.StashKey[set[str]]()
+SKIPPED = pytest.StashKey[list[str]]()
+
+# A slow machine is no failure, so there is no deadline for an example.
+settings.register_profile("pvc", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.load_profile("pvc")
+
+Require = Callable[[str, bool, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer --quick."""
+    parser.addoption("--quick", action="store_true", help="only what takes seconds: no ensemble, no properties, no checker")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing missing."""
+    config.stash[MISSING] = set()
+    config.stash[SKIPPED] = []
+    config.pluginmanager.register(SkipWatch(config), "pvc-skip-watch")
+
+
+def stage(item: pytest.Item) -> int:
+    """When a test's turn comes: 0 quick ones, then real ensembles, long ones, properties, the checker."""
+    folder = item.path.relative_to(TESTS).parts[0]
+    if folder in ("property", "check"):
+        return 3 if folder == "property" else 4
+    if item.get_closest_marker("long"):
+        return 2
+    return 1 if item.get_closest_marker("ensemble") else 0
+
+
+# Last, because pytest's own hook first puts tests together that share a fixture.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put what fails in a second before what takes minutes."""
+    items.sort(key=stage)
+    if config.getoption("quick"):
+        later = [item for item in items if stage(item) > 0]
+        config.hook.pytest_deselected(items=later)
+        items[:] = items[: len(items) - len(later)]
+
+
+@pytest.fixture(scope="session")
+def require(request: pytest.FixtureRequest) -> Require:
+    """Call it as require(part, available, why): without the part the test is skipped and named, in CI it fails."""
+
+    def require(part: str, available: bool, why: str) -> None:
+        if available:
+            return
+        request.config.stash[MISSING].add(f"{part}: {why}")
+        if IN_CI:
+            pytest.fail(f"{part} is missing, and CI must run everything: {why}", pytrace=False)
+        pytest.skip(f"{part} is missing: {why}")
+
+    return require
+
+
+class SkipWatch:
+    """Takes down every skip, also those which did not come through `require`."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test was skipped."""
+        self._note(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A whole file was skipped."""
+        self._note(report)
+
+    def _note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.config.stash[SKIPPED].append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skip is a failure."""
+    if IN_CI and session.config.stash[SKIPPED] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say loudly what this machine could not try."""
+    for line in sorted(config.stash[MISSING]):
+        terminalreporter.write_line(f"COULD NOT RUN HERE: {line}", red=True)
+    skipped = config.stash[SKIPPED]
+    if skipped:
+        rule = "in CI that is a failure" if IN_CI else "in CI that would be a failure"
+        terminalreporter.write_line(f"NOT RUN: {len(skipped)} tests, {rule}: {', '.join(skipped)}", red=True)
