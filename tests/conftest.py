@@ -95,7 +95,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+# The type is quoted because pytest 7.2 does not name it yet.
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
     """Say loudly what this machine could not try."""
     for line in sorted(config.stash[MISSING]):
         terminalreporter.write_line(f"COULD NOT RUN HERE: {line}", red=True)
