@@ -15,16 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pvc.errors import NoQuorum, PvcError
+
 ANY_VERSION = -1
 """For `Check`: the znode exists. For `Delete`: whatever its version. Never for `Set` (H2)."""
 
 GONE = -1
 """What `multi` returns in place of a version for an operation that leaves no znode behind."""
-
-# ZooKeeper drops the whole connection at 1 MiB instead of refusing the request: stay well below, and refuse here.
-MAX_DATA_BYTES = 512 * 1024
-MAX_MULTI_BYTES = 768 * 1024
-MAX_MULTI_OPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,7 @@ class Znode:
 
     @property
     def ephemeral(self) -> bool:
+        """Whether it goes when the session of its owner ends."""
         return self.owner != 0
 
 
@@ -114,7 +112,7 @@ class Why(enum.Enum):
     OTHER = "the ensemble refused it"
 
 
-class StoreError(Exception):
+class StoreError(PvcError):
     """Base of all that a store raises."""
 
 
@@ -131,7 +129,9 @@ class Refused(StoreError):
 
 
 class NotConnected(StoreError):
-    """There is no connection: the request was not sent and will not land later."""
+    """There is no connection: the request was not sent and will not land later. Or a read was sent and not answered."""
+
+    exit_code = NoQuorum.exit_code
 
 
 class OutcomeUnknown(StoreError):
@@ -139,6 +139,8 @@ class OutcomeUnknown(StoreError):
 
     Never repeat it blindly: `commit.settle` finds out after the next CONNECTED.
     """
+
+    exit_code = NoQuorum.exit_code
 
 
 class SessionLost(StoreError):
@@ -287,41 +289,3 @@ class Store(Protocol):
 
         The ensemble cannot have ended the session before this exceeds `session_timeout_s`.
         """
-
-
-# -- Checks that both implementations make before anything is sent --------------------------------------------------------
-
-
-def check_path(path: str, op: Op | None = None) -> None:
-    """Refuse what ZooKeeper would refuse, and what kazoo would quietly change: `//` and `..` name another znode."""
-    segments = path.split("/")
-    good = path == "/" or (segments[0] == "" and len(segments) > 1 and all(s not in ("", ".", "..") for s in segments[1:]))
-    if not good or not path.isprintable():
-        raise Refused(path, Why.INVALID, op, "paths are absolute, without empty, '.' or '..' segments")
-
-
-def check_ops(ops: Sequence[Op]) -> None:
-    """Refuse what is malformed, or too large for one request: ZooKeeper would cut the connection instead."""
-    if not ops:
-        raise Refused("", Why.INVALID, None, "a multi needs at least one operation")
-    for op in ops:
-        _check_op(op)
-    count = sum(2 if isinstance(op, Absent) else 1 for op in ops)
-    if count > MAX_MULTI_OPS:
-        raise Refused("", Why.TOO_LARGE, None, f"{count} operations, at most {MAX_MULTI_OPS} in one multi")
-    size = sum(_size(op) for op in ops)
-    if size > MAX_MULTI_BYTES:
-        raise Refused("", Why.TOO_LARGE, None, f"{size} bytes, at most {MAX_MULTI_BYTES} in one multi")
-
-
-def _check_op(op: Op) -> None:
-    check_path(op.path, op)
-    if isinstance(op, Create | Set) and len(op.data) > MAX_DATA_BYTES:
-        raise Refused(op.path, Why.TOO_LARGE, op, f"{len(op.data)} bytes, at most {MAX_DATA_BYTES} in one znode")
-    if isinstance(op, Set) and op.version < 0:
-        raise Refused(op.path, Why.INVALID, op, "a set needs the version that its decision saw")  # H2
-
-
-def _size(op: Op) -> int:
-    data = len(op.data) if isinstance(op, Create | Set) else 0
-    return data + 2 * len(op.path.encode()) + 128

@@ -1,0 +1,297 @@
+"""The store port over a `MemoryEnsemble`: the same promises as ZooKeeper's, with faults by explicit call.
+
+Events wait in one queue per client until its owner pumps `deliver`, so a simulator decides when a daemon learns
+what. A watch event says only that something changed; the value is read when it is delivered, as with ZooKeeper.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pvc.cluster.ensemble import CHILDREN, DATA, Key, MemoryEnsemble
+from pvc.cluster.limits import check_ops, check_path
+from pvc.cluster.store import (
+    Changed,
+    ChildrenChanged,
+    Connection,
+    Listener,
+    NotConnected,
+    Op,
+    OutcomeUnknown,
+    Relisted,
+    State,
+    Store,
+    Znode,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Read this again, arm it, and report it if it is another value."""
+
+    key: Key
+    generation: int
+
+
+class MemoryStore(Store):
+    """One process's session with a `MemoryEnsemble`.
+
+    The process's death is `disconnect` and `close`: the session lives on until its timeout.
+    `disconnect`, `reconnect`, `freeze`, `thaw` and `lose_next_reply` are the faults; `deliver` hands out events.
+    """
+
+    def __init__(self, ensemble: MemoryEnsemble, session_timeout_s: float = 10.0) -> None:
+        self._ensemble = ensemble
+        self._asked_s = session_timeout_s
+        self._granted_s = session_timeout_s
+        self._listener: Listener | None = None
+        self._session = 0
+        self._generation = 0
+        self._state = State.LOST
+        self._link_up = True
+        self._frozen = False
+        self._acked_at: float | None = None
+        self._zxid = 0
+        self._reply_to_lose: bool | None = None
+        self._watched: dict[Key, None] = {}  # a set that keeps its order
+        self._reported: dict[Key, Changed | ChildrenChanged] = {}
+        self._queue: deque[Connection | Relisted | _Look] = deque()
+
+    # -- The session -----------------------------------------------------------------------------------------------
+
+    def start(self, listener: Listener, timeout_s: float = 10.0) -> None:
+        if not (self._link_up and self._ensemble.quorum):
+            raise NotConnected(f"no server answered within {timeout_s:g} s")
+        self._listener = listener
+        self._ensemble.join(self)
+        self._connect()
+
+    def close(self) -> None:
+        if self._listener is None:
+            return
+        self._ensemble.leave(self)
+        if self.connected:
+            self._ensemble.end_session(self._session)  # otherwise it ends by its timeout
+        self._forget_watches()
+        self._listener, self._state = None, State.LOST
+        self._queue.clear()
+
+    @property
+    def connected(self) -> bool:
+        return self._state is State.CONNECTED
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+    @property
+    def session_id(self) -> int:
+        return self._session
+
+    @property
+    def session_timeout_s(self) -> float:
+        return self._granted_s
+
+    @property
+    def last_zxid(self) -> int:
+        return self._zxid
+
+    def lease_age_s(self) -> float:
+        return float("inf") if self._acked_at is None else self._ensemble.now - self._acked_at
+
+    # -- Requests --------------------------------------------------------------------------------------------------
+
+    def read(self, path: str, *, sync: bool = False) -> Znode | None:
+        check_path(path)
+        self._send()
+        return self._ensemble.read(path)
+
+    def read_many(self, paths: Iterable[str], *, sync: bool = False) -> Mapping[str, Znode | None]:
+        return {path: self.read(path) for path in paths}
+
+    def children(self, path: str, *, sync: bool = False) -> tuple[str, ...] | None:
+        check_path(path)
+        self._send()
+        return self._ensemble.children(path)
+
+    def multi(self, ops: Sequence[Op]) -> tuple[int, ...]:
+        check_ops(ops)
+        self._send()
+        lost, self._reply_to_lose = self._reply_to_lose, None
+        versions = () if lost is False else self._ensemble.multi(self._session, ops)
+        if lost is not None:
+            self.disconnect()
+            raise OutcomeUnknown("the connection went before the reply")
+        self._zxid = self._ensemble.zxid
+        return versions
+
+    def _send(self) -> None:
+        if self._frozen:
+            raise RuntimeError("a frozen process makes no requests: thaw it first")
+        if not self.connected:
+            raise NotConnected(f"no connection to ZooKeeper ({self._state.value}): nothing was sent")
+        self._acked_at, self._zxid = self._ensemble.now, self._ensemble.zxid
+
+    # -- Watches ---------------------------------------------------------------------------------------------------
+
+    def watch(self, path: str) -> None:
+        self._watch((DATA, path))
+
+    def unwatch(self, path: str) -> None:
+        self._unwatch((DATA, path))
+
+    def watch_children(self, path: str) -> None:
+        self._watch((CHILDREN, path))
+
+    def unwatch_children(self, path: str) -> None:
+        self._unwatch((CHILDREN, path))
+
+    def relist(self) -> None:
+        if self.connected:
+            self._queue.extend(_Look(key, self._generation) for key in self._watched)
+            self._queue.append(Relisted(self._generation))
+
+    def _watch(self, key: Key) -> None:
+        check_path(key[1])
+        if key in self._watched:
+            return
+        self._watched[key] = None
+        if self.connected:
+            self._queue.append(_Look(key, self._generation))
+
+    def _unwatch(self, key: Key) -> None:
+        self._watched.pop(key, None)
+        self._reported.pop(key, None)
+        self._ensemble.disarm(key, self)
+
+    def _forget_watches(self) -> None:
+        """What the server does when a connection ends."""
+        for key in self._watched:
+            self._ensemble.disarm(key, self)
+
+    # -- Delivery --------------------------------------------------------------------------------------------------
+
+    @property
+    def undelivered(self) -> int:
+        """How many events wait, some of which may turn out to be nothing new."""
+        return len(self._queue)
+
+    def deliver(self, limit: int | None = None) -> int:
+        """Hand waiting events to the listener, oldest first, and return how many were taken."""
+        taken = 0
+        while self._queue and not self._frozen and (limit is None or taken < limit):
+            self._hand_out(self._queue.popleft())
+            taken += 1
+        return taken
+
+    def _hand_out(self, item: Connection | Relisted | _Look) -> None:
+        assert self._listener is not None, "a closed store has nothing queued"
+        if isinstance(item, _Look):
+            self._look(item)
+        elif isinstance(item, Connection) or item.generation == self._generation:
+            self._listener(item)
+
+    def _look(self, look: _Look) -> None:
+        if not self.connected or look.generation != self._generation or look.key not in self._watched:
+            return
+        self._ensemble.arm(look.key, self)
+        event = self._present(look.key)
+        if self._reported.get(look.key) != event:
+            self._reported[look.key] = event
+            assert self._listener is not None
+            self._listener(event)
+
+    def _present(self, key: Key) -> Changed | ChildrenChanged:
+        kind, path = key
+        if kind == DATA:
+            return Changed(path, self._ensemble.read(path), self._generation)
+        return ChildrenChanged(path, self._ensemble.children(path), self._generation)
+
+    # -- What the ensemble tells -------------------------------------------------------------------------------------
+
+    @property
+    def heard(self) -> bool:
+        return self.connected and not self._frozen
+
+    def notify(self, key: Key) -> None:
+        self._queue.append(_Look(key, self._generation))
+
+    def session_over(self) -> None:
+        if not self._frozen:
+            self._lose_session()
+
+    def clock_moved(self) -> None:
+        if self.heard:
+            self._acked_at = self._ensemble.now
+        elif not self._frozen:
+            self._watch_lease()
+
+    def quorum_changed(self) -> None:
+        self._follow_link()
+
+    # -- Faults ----------------------------------------------------------------------------------------------------
+
+    def disconnect(self) -> None:
+        """Cut this client off until `reconnect`."""
+        self._link_up = False
+        self._follow_link()
+
+    def reconnect(self) -> None:
+        """Restore the link: the client comes back with its session, or with a new one when that has ended."""
+        self._link_up = True
+        self._follow_link()
+
+    def freeze(self) -> None:
+        """Stop the process: it sends, receives and counts nothing, and does not know."""
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """Let the process go on. What it was about to do it may do now, in a new session if its own has ended."""
+        self._frozen = False
+        self._follow_link()
+        if self.connected and not self._ensemble.resume_session(self._session):
+            self._lose_session()
+        self._watch_lease()
+
+    def lose_next_reply(self, *, applied: bool) -> None:
+        """Let the connection go between the next multi and its reply, with the multi applied or not."""
+        self._reply_to_lose = applied
+
+    # -- The connection ------------------------------------------------------------------------------------------------
+
+    def _follow_link(self) -> None:
+        if self._listener is None or self._frozen:
+            return
+        reachable = self._link_up and self._ensemble.quorum
+        if self.connected and not reachable:
+            self._become(State.SUSPENDED)
+            self._forget_watches()
+        elif reachable and not self.connected:
+            self._connect()
+
+    def _connect(self) -> None:
+        if self._session == 0 or not self._ensemble.resume_session(self._session):
+            if self._session and self._state is not State.LOST:
+                self._become(State.LOST)
+            self._session, self._granted_s = self._ensemble.open_session(self, self._asked_s)
+        self._generation += 1
+        self._acked_at = self._ensemble.now
+        self._become(State.CONNECTED)
+        self.relist()
+
+    def _lose_session(self) -> None:
+        if self.connected:
+            self._become(State.SUSPENDED)
+            self._forget_watches()
+            self._follow_link()
+
+    def _watch_lease(self) -> None:
+        """kazoo reports no LOST while it is disconnected: both stores count for themselves."""
+        if self._state is State.SUSPENDED and self.lease_age_s() > self._granted_s:
+            self._become(State.LOST)
+
+    def _become(self, state: State) -> None:
+        self._state = state
+        self._queue.append(Connection(state, self._session, self._generation))
