@@ -1,0 +1,126 @@
+"""`pvc fsm`: the state machines as pictures, as text, and as answers."""
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from pvc.cli.fsm_diagram import FORMATS, draw_all, draw_one
+from pvc.cli.fsm_text import explanation, machine_lines, machines_lines, state_lines
+from pvc.cli.group import Lazy, LazyGroup
+from pvc.cli.screen import say, width
+from pvc.errors import NotFound, UsageProblem, unknown
+from pvc.fsm.row import Table
+from pvc.fsm.states import By, Word
+from pvc.fsm.tables import TABLES
+
+ACTORS = {str(role.name).lower(): role for role in By}
+COMMANDS = {"check": Lazy("pvc.cli.check:check", "Prove the state machines: every interleaving of a small cluster.")}
+
+
+def find_machine(name: str) -> Table:
+    """The table of this name; raises NotFound with the nearest ones."""
+    if name not in TABLES:
+        raise NotFound(unknown("machine", name, TABLES), "pvc fsm list")
+    return TABLES[name]
+
+
+def find_state(table: Table, name: str) -> Word:
+    """The state of this name; raises NotFound with the nearest ones."""
+    states = {str(state.name): state.name for state in table.states}
+    if name not in states:
+        raise NotFound(unknown(f"state of {table.name}", name, states), f"pvc fsm show {table.name}")
+    return states[name]
+
+
+def find_trigger(table: Table, name: str) -> str:
+    """The trigger of this name; raises NotFound with the nearest ones."""
+    if name not in table.triggers:
+        raise NotFound(unknown(f"trigger of {table.name}", name, table.triggers), f"pvc fsm show {table.name}")
+    return name
+
+
+def find_actor(name: str) -> By:
+    """The actor of this name; raises UsageProblem with the nearest ones."""
+    if name.lower() not in ACTORS:
+        raise UsageProblem(unknown("actor", name, ACTORS), "pvc fsm explain -h")
+    return ACTORS[name.lower()]
+
+
+def _complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The names that may stand here, as far as they are begun."""
+    table = TABLES.get(context.params.get("machine") or "")
+    names: dict[str, list[str]] = {"machine": list(TABLES), "actor": list(ACTORS)}
+    if table:
+        names |= {"state": [str(state.name) for state in table.states], "trigger": list(table.triggers)}
+    return [CompletionItem(name) for name in names.get(parameter.name or "", []) if name.startswith(begun)]
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def fsm() -> None:
+    """Show, draw and check the state machines.
+
+    \b
+    pvc fsm show domain start
+    pvc fsm explain domain stop migrate
+    pvc fsm diagram domain -o domain.svg
+    """
+
+
+@fsm.command("list")
+def list_machines() -> None:
+    """List the machines."""
+    say("\n".join(machines_lines(TABLES.values(), width())))
+
+
+@fsm.command()
+@click.argument("machine", shell_complete=_complete)
+@click.argument("state", required=False, shell_complete=_complete)
+def show(machine: str, state: str | None) -> None:
+    """Show a machine, or all about one state.
+
+    \b
+    pvc fsm show node
+    pvc fsm show domain start
+    """
+    table = find_machine(machine)
+    lines = state_lines(table, find_state(table, state), width()) if state else machine_lines(table, width())
+    say("\n".join(lines))
+
+
+@fsm.command()
+@click.argument("machine", shell_complete=_complete)
+@click.argument("state", shell_complete=_complete)
+@click.argument("trigger", shell_complete=_complete)
+@click.option("--by", "actor", metavar="ACTOR", shell_complete=_complete, help=f"Only this actor: {', '.join(ACTORS)}.")
+def explain(machine: str, state: str, trigger: str, actor: str | None) -> None:
+    """Say who may fire a trigger, and when.
+
+    Ends with 1 when nobody may, and says why.
+
+    \b
+    pvc fsm explain domain start migrate
+    pvc fsm explain node fencing join --by owner
+    """
+    table = find_machine(machine)
+    by = find_actor(actor) if actor else None
+    say("\n".join(explanation(table, find_state(table, state), find_trigger(table, trigger), by, width())))
+
+
+@fsm.command()
+@click.argument("machine", required=False, shell_complete=_complete)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; a directory gets one file per machine.")
+@click.option("--format", "kind", type=click.Choice(list(FORMATS)), help="Default: what the file is called, else dot.")
+@click.option("--guards", is_flag=True, help="Write what must hold under each trigger.")
+def diagram(machine: str | None, output: Path | None, kind: str | None, guards: bool) -> None:
+    """Draw a machine, or all in one picture.
+
+    \b
+    pvc fsm diagram domain -o domain.svg
+    pvc fsm diagram -o all.png
+    pvc fsm diagram node --format mermaid
+    """
+    if output is not None and output.is_dir():
+        draw_all([find_machine(machine).name] if machine else list(TABLES), output, kind, guards)
+    else:
+        draw_one(find_machine(machine).name if machine else None, output, kind, guards)

@@ -1,0 +1,49 @@
+"""The terminal: how wide it is, whether it takes colour, and text that fits."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+import click
+
+from pvc.fsm.draw.words import wrapped
+
+# Narrower than this, wrapping makes things worse.
+NARROWEST = 60
+CRAMPED = 20
+# A pipe gets whole sentences: what reads it has no edge.
+ENDLESS = 100_000
+
+
+def width() -> int:
+    """Columns to fill; a pipe has no end unless COLUMNS sets one."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return ENDLESS
+    return max(NARROWEST, shutil.get_terminal_size().columns)
+
+
+def say(text: str) -> None:
+    """Print; with colour only on a terminal that wants it (click by itself knows nothing of NO_COLOR)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    context = click.get_current_context(silent=True)
+    click.echo(text, color=False if plain else context.color if context else None)
+
+
+def hanging(lead: str, text: str, columns: int) -> list[str]:
+    """The text in lines that all begin below the end of the lead, which stands in the first one."""
+    lines = wrapped(text, max(columns - len(lead), CRAMPED)) or [""]
+    return [(lead if number == 0 else " " * len(lead)) + line for number, line in enumerate(lines)]
+
+
+def aligned(rows: Sequence[Sequence[str]], columns: int, among: Sequence[Sequence[str]] = ()) -> list[str]:
+    """The rows as columns two spaces apart, as wide as those of all the rows they stand among.
+
+    The last cell takes the rest of the line, and wraps below itself.
+    """
+    widths = [max(map(len, cells)) for cells in zip(*(row[:-1] for row in [*rows, *among]), strict=True)]
+    lines: list[str] = []
+    for row in rows:
+        lead = "".join(cell.ljust(size) + "  " for cell, size in zip(row[:-1], widths, strict=True))
+        lines += [line.rstrip() for line in hanging(lead, row[-1], columns)]
+    return lines
