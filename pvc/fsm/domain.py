@@ -76,12 +76,12 @@ REFUSALS = {
 NOBODY = {"owner": None, "target": None, "request": Request.none}
 PLACED = {"owner": None, "request": Request.none}
 ARRIVED = {"target": None, "avoid": (), "home": Take.home_after, "request": Request.none}
-ASK = {"target": Take.choice, "op_id": Take.op_id}
-ASK_HOME = {"target": Take.home, "op_id": Take.op_id, "kind": Kind.migrate}
+ASK = {"target": Take.choice, "op_id": Take.op_id, "request": Request.none}
+ASK_HOME = {"target": Take.home, "op_id": Take.op_id, "request": Request.none}
 AFRESH = {"want": Want.start, "request": Request.none, "target": Take.choice, "restarts": 0, "avoid": ()}
 DROP, BEGIN = ("migration", "drop"), ("migration", "ask")
 
-CAN_MOVE = (g.WANTS_UP, g.OWNER_ALIVE, g.CHOICE_OTHER, g.CHOICE_FITS)
+CAN_MOVE = (g.WANTS_UP, g.NOT_RESTART_YET, g.OWNER_ALIVE, g.CHOICE_OTHER, g.CHOICE_FITS)
 UNDISTURBED = (g.RUNS, g.IDLE, g.WANTS_UP)
 
 # fmt: off
@@ -105,7 +105,7 @@ ROWS = (
     Row("restart",   (START,),                  None,     CLIENT, (g.WANTS_UP, g.NOT_RESTART_YET),       {"request": Request.restart},                       (), "Off in the guest's own time, then up again."),
     Row("migrate",   (START,),                  MIGRATE,  CLIENT, CAN_MOVE,                              {**ASK, "kind": Kind.migrate},                      (), "Away for a while; its home is remembered (H41).", BEGIN),
     Row("move",      (START,),                  MIGRATE,  CLIENT, CAN_MOVE,                              {**ASK, "kind": Kind.move},                         (), "Away for good: its home moves when it has arrived.", BEGIN),
-    Row("unmigrate", (START,),                  MIGRATE,  CLIENT, (g.WANTS_UP, g.OWNER_ALIVE, g.DISPLACED, g.HOME_FITS), ASK_HOME,                           (), "Back to its home.", BEGIN),
+    Row("unmigrate", (START,),                  MIGRATE,  CLIENT, (g.WANTS_UP, g.NOT_RESTART_YET, g.OWNER_ALIVE, g.DISPLACED, g.HOME_FITS), {**ASK_HOME, "kind": Kind.migrate}, (), "Back to its home.", BEGIN),
     Row("cancel",    (MIGRATE,),                None,     CLIENT, (g.NOT_CANCEL_YET, g.BEFORE_HANDOVER), {"request": Request.cancel},                        (), "The admin wants it to stay where it is."),
     Row("resolve_keep", (CONFLICT,),            START,    CLIENT, (g.TARGET_CHOSEN,),                    {"want": Want.start, "owner": Take.target, "target": None, "epoch": Take.next_epoch}, (), "The admin says that the guest that was found is the right one."),
     Row("resolve_stop", (CONFLICT,),            DESTROY,  CLIENT, (g.TARGET_CHOSEN,),                    {"want": Want.stop, "owner": Take.target, "target": None, "epoch": Take.next_epoch},  (), "The admin says that the guest that was found must go."),
@@ -134,7 +134,7 @@ ROWS = (
     Row("overdue",   (DESTROY,),                None,     OWNER, (g.HERE, g.IDLE, g.DUE),                 {},                                                (Effect.destroy,),  "Cutting its power did not work the last time."),
     Row("ask_again", (SHUTDOWN, RESTART),       None,     OWNER, (g.RUNS, g.IDLE),                        {},                                                (Effect.shutdown,), "A daemon that starts anew cannot know whether the guest was asked."),
     Row("at_home",   (START,),                  None,     OWNER, (g.ASKED_HOME, g.AT_HOME),               {"request": Request.none},                         (), "It is where it was called to."),
-    Row("go_home",   (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.ASKED_HOME, g.HOME_FITS, g.HOME_UNTRIED), ASK_HOME,                        (), "Its home called it.", BEGIN),
+    Row("go_home",   (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.ASKED_HOME, g.HOME_FITS, g.HOME_UNTRIED), {**ASK_HOME, "kind": Kind.home}, (), "Its home called it.", BEGIN),
     Row("evacuate",  (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.LEAVING, g.CHOICE_OTHER, g.CHOICE_FITS, g.CHOICE_UNTRIED), {**ASK, "kind": Kind.migrate}, (), "This node is being flushed.", BEGIN),
     Row("relocate",  (START,),                  RESTART,  OWNER, (*UNDISTURBED, g.LEAVING, g.COLD, g.CHOICE_OTHER, g.CHOICE_FITS), {"target": Take.choice},  (Effect.shutdown,), "This node is being flushed, and the guest cannot move live."),
     Row("forget",    (START,),                  None,     OWNER, (g.DUE, g.AVOIDS),                       {"avoid": ()},                                     (), "Targets that failed are tried again after a while, not at once."),
@@ -144,7 +144,7 @@ ROWS = (
     # A live migration ends, one way or the other; its phases are a table of their own.
     Row("migrated",  (MIGRATE,),                START,    OWNER, (g.RUNS, g.IDLE, g.HANDED_OVER), ARRIVED,                                            (), "It runs on its new owner.", ("migration", "drop")),
     Row("call_off",  (MIGRATE,),                START,    OWNER, (g.RUNS, g.IDLE, g.BEFORE_HANDOVER, g.ADMIN_CALLED_OFF), {"target": None, "request": Request.none}, (), "The admin wants something else; the guest still runs here.", DROP),
-    Row("migrate_failed", (MIGRATE,),           START,    OWNER, (g.RUNS, g.IDLE, g.BEFORE_HANDOVER, g.HOPELESS), {"target": None, "avoid": Take.avoid_target}, (), "The guest still runs here; the target is avoided for a while.", DROP),
+    Row("migrate_failed", (MIGRATE,),           START,    OWNER, (g.RUNS, g.IDLE, g.BEFORE_HANDOVER, g.HOPELESS), {"target": None, "avoid": Take.avoid_target, "request": Take.request_again}, (), "The guest still runs here; the target is avoided for a while.", DROP),
 
     # Guests and copies where none should be.
     Row("cleared",   (CONFLICT,),               STOP,     TARGET, (g.ABSENT, g.IDLE),                     NOBODY,                                            (), "The guest that should not have been is gone."),

@@ -71,8 +71,14 @@ class Row:
     @property
     def chooses(self) -> bool:
         """Whether the row needs a node as input, which a policy picks outside of the table."""
-        taken = {Take.choice, Take.choice_or_me} & {value for value in self.sets.values() if isinstance(value, Take)}
-        return bool(taken) or any(guard.name.startswith("choice ") for guard in self.guards)
+        return any(value in (Take.choice, Take.choice_or_me) for value in self.sets.values())
+
+    def refuse_unchosen(self, view: Any) -> str | None:
+        """Return nothing when every guard that does not look at the chosen node holds, else the first reason."""
+        for guard in self.guards:
+            if "choice" not in guard.name and not guard.test(view):
+                return guard.refuse(view)
+        return None
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -100,16 +106,10 @@ class Table:
     rows: tuple[Row, ...]
     refusals: Mapping[str, str]
     partner_triggers: frozenset[str] = frozenset()
-    index: Mapping[tuple[Word, By], tuple[Row, ...]] = field(init=False)
+    index: dict[tuple[Word, By], tuple[Row, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         prove(self)
-        index: dict[tuple[Word, By], tuple[Row, ...]] = {}
-        for row in self.rows:
-            for source in row.source:
-                for role in roles_in(row.by):
-                    index[source, role] = (*index.get((source, role), ()), row)
-        object.__setattr__(self, "index", index)
 
     @property
     def triggers(self) -> tuple[str, ...]:
@@ -125,10 +125,11 @@ class Table:
 
     def rows_from(self, state: Word, by: By) -> tuple[Row, ...]:
         """Every row that one of these actors may consider in this state, in table order, guards not asked."""
-        roles = roles_in(by)
-        if len(roles) == 1:
-            return self.index.get((state, roles[0]), ())
-        return tuple(row for row in self.rows if row.by & by and state in row.source)
+        key = (state, by)
+        known = self.index.get(key)
+        if known is None:
+            known = self.index[key] = tuple(row for row in self.rows if row.by & by and state in row.source)
+        return known
 
     def rows_for(self, trigger: str) -> tuple[Row, ...]:
         """Every row of one trigger, in table order."""

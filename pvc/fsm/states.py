@@ -6,7 +6,7 @@ The name of a member equals the word stored in ZooKeeper, so a record, a diagram
 from enum import Enum, IntFlag, auto
 
 
-class Word(str, Enum):
+class Word(str, Enum):  # noqa: UP042 - transitions takes a StrEnum for a plain string
     """An enum whose member prints as the word that is stored."""
 
     def __str__(self) -> str:
@@ -73,11 +73,12 @@ class Migration(Word):
 
 
 class Kind(Word):
-    """What a migration does to the VM's home."""
+    """Why a migration was begun, which decides what it does to the VM's home, and what follows when it fails."""
 
     none = "none"
     migrate = "migrate"
     move = "move"
+    home = "home"
 
 
 class Handover(Word):
@@ -193,4 +194,5 @@ class Take(Word):
     next_restart = "restarts + 1"
     avoid_target = "avoid + target"
     op_id = "op_id"
-    home_after = "target if move else home"
+    home_after = "me if move else home"
+    request_again = "home if called home else none"

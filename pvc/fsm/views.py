@@ -153,6 +153,7 @@ _TAKEN = {
     Take.avoid_target: lambda v: v.life.avoid if v.life.target in v.life.avoid else tuple(sorted((*v.life.avoid, v.life.target))),
     Take.op_id: lambda v: v.op_id,
     Take.home_after: lambda v: v.me if v.life.kind is Kind.move else v.life.home,
+    Take.request_again: lambda v: Request.home if v.life.kind is Kind.home else Request.none,
 }
 
 

@@ -1,0 +1,286 @@
+"""The space of states: numbering, symmetry, and the successors of many states at once.
+
+A state of the cluster is one integer: the number of its node part, the numbers of its VMs' blocks, and the faults that are left. The moves of a node part, and
+those of a block under one view of the nodes, are computed once by the real rows and kept as arrays. That a VM's moves depend on the nodes and on itself alone
+holds by construction: no guard reads another VM (budgets live in the executor).
+
+Node names are interchangeable, and so are VMs. Of all states that differ in names alone one is kept: the node part is brought into its least form, and of the
+permutations that lead there the one that gives the least blocks. No guard compares names with anything but names, so this hides no behaviour;
+``tests/check`` compares verdicts and reachable blocks with the unreduced space.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pvc.check import guests, nodes
+from pvc.check.arrays import Column, Interned, Numbers, Rows
+from pvc.check.guests import Block, GuestModel, Seen, View
+from pvc.check.nodes import Host, Hosts, NodeModel, Phys
+from pvc.fsm.states import Daemon, Domain, Guest, Handover, Request
+
+KINDS = "SFLHCT"  # system, fault, action fails, healing, client, system after a wait
+SYSTEM = (KINDS.index("S"), KINDS.index("T"))
+VIEW_BITS = 12  # more views than nodes can have in any size that fits into memory
+FAULTS = (KINDS.index("F"), KINDS.index("L"))
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is checked: nodes, VMs, faults (``None``: any number), hand-over, and whether names are reduced."""
+
+    nodes: int = 2
+    vms: int = 1
+    faults: int | None = None
+    handover: Handover = Handover.paused
+    symmetry: bool = True
+    exact: bool = True
+
+
+class State(NamedTuple):
+    """One state of the cluster, taken apart."""
+
+    hosts: Hosts
+    blocks: tuple[Block, ...]
+    faults: int
+
+
+class Edges(NamedTuple):
+    """Successors: the index of the state each comes from, the state itself, and the class of the move."""
+
+    source: Numbers
+    state: Numbers
+    kind: Numbers
+
+
+class Space:
+    """All states of one model, by number."""
+
+    def __init__(self, size: Size, node_model: NodeModel | None = None, guest_model: GuestModel | None = None) -> None:
+        self.size = size
+        self.node_model = node_model or NodeModel(size.exact)
+        self.guest_model = guest_model or GuestModel(size.nodes, size.handover, size.exact)
+        self.hosts: Interned[Hosts] = Interned()
+        self.blocks: Interned[Block] = Interned()
+        self.views: Interned[View] = Interned()
+        self.perms = list(permutations(range(size.nodes))) if size.symmetry else [tuple(range(size.nodes))]
+        self.fault_bits = 0 if size.faults is None else size.faults.bit_length()
+        self.block_bits = 30 if size.vms < 2 else 20
+        self.view_of = Column(lambda n: self.views(view(self.hosts.items[n])))
+        self.least = Column(self._least)
+        self.ways = Column(self._ways)
+        self.renamed = [Column(lambda b, p=perm: self.blocks(guests.permuted(self.blocks.items[b], p))) for perm in self.perms]  # type: ignore[misc]
+        self.touched = [Column(lambda b, op=op: self.blocks(self._touch(b, op))) for op in range(1 + 2 * size.nodes)]  # type: ignore[misc]
+        self.held = Column(lambda b: held(self.blocks.items[b]))
+        self.bad = Column(lambda b: int(bool(verdict(self.blocks.items[b]))))
+        self.node_rows = Rows(4, self._node_rows)
+        self.guest_rows = Rows(2, self._guest_rows)
+        self._least_form: dict[int, tuple[int, int]] = {}
+
+    # ---- numbers and states
+
+    def initial(self) -> int:
+        """The state in which every node works and every VM is off."""
+        return self.pack(State((Host(),) * self.size.nodes, (self.guest_model.initial(),) * self.size.vms, self.size.faults or 0))
+
+    def pack(self, state: State) -> int:
+        """The number of a state, names reduced."""
+        node = np.array([self.hosts(self.node_model.tidied(state.hosts))])
+        blocks = np.array([[self.blocks(block) for block in state.blocks]], dtype=np.int64).reshape(1, self.size.vms)
+        return int(self._canonical(node, blocks, np.array([state.faults]))[0])
+
+    def unpack(self, number: int) -> State:
+        """The state of a number."""
+        node, blocks, faults = self.split(np.array([number]))
+        return State(self.hosts.items[int(node[0])], tuple(self.blocks.items[b] for b in blocks[0].tolist()), int(faults[0]))
+
+    def split(self, states: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Node parts, blocks (shape (states, vms)) and faults left of many states."""
+        faults = states & ((1 << self.fault_bits) - 1)
+        rest = states >> self.fault_bits
+        mask = (1 << self.block_bits) - 1
+        blocks = np.empty((len(states), self.size.vms), dtype=np.int64)
+        for d in reversed(range(self.size.vms)):
+            blocks[:, d] = rest & mask
+            rest = rest >> self.block_bits
+        return rest, blocks, faults
+
+    def _join(self, node: Numbers, blocks: Numbers, faults: Numbers) -> Numbers:
+        number = node
+        for d in range(self.size.vms):
+            number = (number << self.block_bits) | blocks[:, d]
+        return (number << self.fault_bits) | faults
+
+    # ---- symmetry
+
+    def _forms(self, n: int) -> tuple[int, int]:
+        known = self._least_form.get(n)
+        if known is None:
+            hosts = self.hosts.items[n]
+            ident: dict[int | None, int] = {i: i for i in range(len(hosts))}
+            forms = [nodes.permuted(hosts, perm) for perm in self.perms]
+            keys = [[nodes.order_key(host, ident) for host in form] for form in forms]
+            best = min(keys)
+            ways = sum(1 << i for i, key in enumerate(keys) if key == best)
+            known = self._least_form[n] = (self.hosts(forms[keys.index(best)]), ways)
+        return known
+
+    def _least(self, n: int) -> int:
+        return self._forms(n)[0]
+
+    def _ways(self, n: int) -> int:
+        return self._forms(n)[1]
+
+    def _canonical(self, node: Numbers, blocks: Numbers, faults: Numbers) -> Numbers:
+        least, ways = self.least[node], self.ways[node]
+        best = np.full(len(node), np.iinfo(np.int64).max, dtype=np.int64)
+        for p in range(len(self.perms)):
+            which = np.flatnonzero((ways >> p) & 1)
+            if not len(which):
+                continue
+            renamed = blocks[which] if p == 0 else self.renamed[p][blocks[which].reshape(-1)].reshape(-1, self.size.vms)
+            if self.size.vms > 1 and self.size.symmetry:
+                renamed = np.sort(renamed, axis=1)
+            best[which] = np.minimum(best[which], self._join(least[which], renamed, faults[which]))
+        return best
+
+    # ---- moves
+
+    def _node_rows(self, n: int) -> list[tuple[int, ...]]:
+        return [
+            (self.hosts(self.node_model.tidied(step.hosts)), KINDS.index(step.kind), operation(step, self.size.nodes), condition(step, self.size.nodes))
+            for step in self.node_model.steps(self.hosts.items[n])
+        ]
+
+    def _guest_rows(self, code: int) -> list[tuple[int, ...]]:
+        block, view_number = code >> VIEW_BITS, code & ((1 << VIEW_BITS) - 1)
+        steps = self.guest_model.steps(self.views.items[view_number], self.blocks.items[block])
+        return sorted({(self.blocks(step.block), KINDS.index(step.kind)) for step in steps if step.block != self.blocks.items[block]})
+
+    def _touch(self, b: int, op: int) -> Block:
+        block = self.blocks.items[b]
+        n = self.size.nodes
+        return guests.powerless(block, op - 1) if op <= n else guests.joined(block, op - n - 1)
+
+    def successors(self, states: Numbers) -> Edges:
+        """Every successor of every state."""
+        node, blocks, faults = self.split(states)
+        parts = [self._node_edges(node, blocks, faults), *(self._guest_edges(node, blocks, faults, d) for d in range(self.size.vms))]
+        return Edges(*(np.concatenate([part[i] for part in parts]) for i in range(3)))
+
+    def _node_edges(self, node: Numbers, blocks: Numbers, faults: Numbers) -> Edges:
+        index, rows = self.node_rows.of(node)
+        allowed = self._allowed(blocks, index, rows[:, 3])
+        index, rows = index[allowed], rows[allowed]
+        moved = blocks[index]
+        for op in np.unique(rows[:, 2]).tolist():
+            if op:
+                which = rows[:, 2] == op
+                moved[which] = self.touched[op][moved[which].reshape(-1)].reshape(-1, self.size.vms)
+        return self._edges(index, rows[:, 0], moved, faults[index], rows[:, 1])
+
+    def _allowed(self, blocks: Numbers, index: Numbers, conditions: Numbers) -> Any:
+        """Which moves' conditions on the VMs hold: ``flushed`` and ``called`` ask for the absence of VMs."""
+        allowed = np.ones(len(index), dtype=bool)
+        asked = np.flatnonzero(conditions)
+        if len(asked) and self.size.vms:
+            held_by = np.bitwise_or.reduce(self.held[blocks[index[asked]].reshape(-1)].reshape(-1, self.size.vms), axis=1)
+            allowed[asked] = (held_by >> (conditions[asked] - 1)) & 1 == 0
+        return allowed
+
+    def _guest_edges(self, node: Numbers, blocks: Numbers, faults: Numbers, d: int) -> Edges:
+        index, rows = self.guest_rows.of((blocks[:, d] << VIEW_BITS) | self.view_of[node])
+        moved = blocks[index]
+        moved[:, d] = rows[:, 0]
+        return self._edges(index, node[index], moved, faults[index], rows[:, 1])
+
+    def _edges(self, index: Numbers, node: Numbers, blocks: Numbers, faults: Numbers, kind: Numbers) -> Edges:
+        if self.size.faults is not None:
+            costly = np.isin(kind, FAULTS)
+            affordable = ~costly | (faults > 0)
+            index, node, blocks, kind = index[affordable], node[affordable], blocks[affordable], kind[affordable]
+            faults = faults[affordable] - costly[affordable]
+        return Edges(index, self._canonical(node, blocks, faults), kind)
+
+    def is_bad(self, states: Numbers) -> Any:
+        """Which of these states violate safety."""
+        _, blocks, _ = self.split(states)
+        if not self.size.vms:
+            return np.zeros(len(states), dtype=bool)
+        return self.bad[blocks.reshape(-1)].reshape(-1, self.size.vms).any(axis=1)
+
+    # ---- one state at a time, with words
+
+    def steps(self, state: State) -> Iterator[tuple[tuple[object, ...], str, State]]:
+        """Every move from one state, names as they are: label, class, state after it."""
+        for step in self.node_model.steps(state.hosts):
+            code = condition(step, self.size.nodes)
+            if code and any(held(block) >> (code - 1) & 1 for block in state.blocks):
+                continue
+            blocks = state.blocks
+            if step.clears >= 0:
+                blocks = tuple(guests.powerless(block, step.clears) for block in blocks)
+            if step.joins >= 0:
+                blocks = tuple(guests.joined(block, step.joins) for block in blocks)
+            yield from self._afforded(step.label, step.kind, State(self.node_model.tidied(step.hosts), blocks, state.faults))
+        seen = view(state.hosts)
+        for d, block in enumerate(state.blocks):
+            for move in self.guest_model.steps(seen, block):
+                blocks = (*state.blocks[:d], move.block, *state.blocks[d + 1 :])
+                yield from self._afforded((f"vm{d}", *move.label), move.kind, State(state.hosts, blocks, state.faults))
+
+    def _afforded(self, label: tuple[object, ...], kind: str, state: State) -> Iterator[tuple[tuple[object, ...], str, State]]:
+        costs = self.size.faults is not None and kind in "FL"
+        if not costs or state.faults > 0:
+            yield label, kind, state._replace(faults=state.faults - costs)
+
+
+def operation(step: nodes.Step, count: int) -> int:
+    """What a node move does to every block, as one number: nothing, power lost at i, joined at i."""
+    return 1 + step.clears if step.clears >= 0 else 1 + count + step.joins if step.joins >= 0 else 0
+
+
+def condition(step: nodes.Step, count: int) -> int:
+    """What a node move asks of the blocks, as one number: nothing, node i is empty, node i has called all home."""
+    return 1 + step.unless_held if step.unless_held >= 0 else 1 + count + step.unless_uncalled if step.unless_uncalled >= 0 else 0
+
+
+def held(block: Block) -> int:
+    """Bit i: the VM is on, or bound for, node i. Bit nodes + i: it belongs to node i, runs elsewhere, and was not called home."""
+    life, bits = block.life, 0
+    for i, slot in enumerate(block.slots):
+        if life.owner == i or (life.target == i and life.state is not Domain.restart) or slot.guest is not Guest.absent:
+            bits |= 1 << i
+        if life.home == i and life.owner not in (None, i) and life.state is Domain.start and life.request is Request.none:
+            bits |= 1 << (len(block.slots) + i)
+    return bits
+
+
+def view(hosts: Hosts) -> View:
+    """What VM moves read of the nodes."""
+    return tuple(_seen(host) for host in hosts)
+
+
+def _seen(host: Host) -> Seen:
+    alive = host.phys in nodes.WITH_SESSION
+    works = alive and host.life.daemon is Daemon.run
+    fenced = host.life.daemon is Daemon.fenced
+    return Seen(
+        powered=host.phys in nodes.POWERED,
+        alive=alive,
+        works=works,
+        acts=works and host.phys is Phys.UP,
+        flush=host.life.flush if works else None,
+        fenced=fenced,
+        by=host.life.by if fenced else None,
+    )
+
+
+def verdict(block: Block) -> str:
+    """What is wrong with this VM, in words; empty when nothing is."""
+    if block.broken:
+        return block.broken
+    return "two guests of one VM run" if guests.copies(block) > 1 else ""
