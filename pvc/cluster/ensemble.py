@@ -11,13 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pvc.cluster.store import ANY_VERSION, GONE, Absent, Check, Create, Delete, Op, Refused, SessionLost, Set, Why, Znode
-
-DATA = "data"
-CHILDREN = "children"
-
-Key = tuple[str, str]
-"""What a watch looks at: `DATA` or `CHILDREN`, and the path."""
+from pvc.cluster.store import ANY_VERSION, Absent, Check, Create, Delete, Op, Refused, SessionLost, Set, Why, Znode
+from pvc.cluster.watches import CHILDREN, DATA, Key
 
 
 class Client(Protocol):
@@ -185,40 +180,50 @@ class MemoryEnsemble:
 
     # -- Writes -----------------------------------------------------------------------------------------------------
 
-    def multi(self, session_id: int, ops: Sequence[Op]) -> tuple[int, ...]:
+    def multi(self, session_id: int, ops: Sequence[Op]) -> None:
         """Apply all or nothing, in this session's name."""
         if session_id not in self._sessions:
             raise SessionLost("the session has ended at the ensemble")
-        return self._write(ops, session_id)
+        self._write(ops, session_id)
+        self._sessions[session_id].ephemerals.update({op.path: None for op in ops if isinstance(op, Create) and op.ephemeral})
 
-    def _write(self, ops: Sequence[Op], session_id: int) -> tuple[int, ...]:
+    def _write(self, ops: Sequence[Op], session_id: int) -> None:
         self.zxid += 1
-        undo: list[Callable[[], object]] = []
-        fired: list[Key] = []
+        transaction = _Transaction(self._tree, self.zxid, session_id)
         try:
-            versions = tuple([self._apply(op, session_id, undo, fired) for op in ops])
+            for op in ops:
+                transaction.apply(op)
         except Refused:
-            for step in reversed(undo):
-                step()
+            transaction.roll_back()
             raise
-        self._fire(fired)
-        return versions
+        self._fire(transaction.fired)
 
-    def _apply(self, op: Op, session_id: int, undo: list[Callable[[], object]], fired: list[Key]) -> int:
+
+class _Transaction:
+    """Operations applied one after the other to a tree, each undone when a later one is refused."""
+
+    def __init__(self, tree: dict[str, _Node], zxid: int, session_id: int) -> None:
+        self._tree, self._zxid, self._session_id = tree, zxid, session_id
+        self._undo: list[Callable[[], object]] = []
+        self.fired: list[Key] = []
+
+    def roll_back(self) -> None:
+        for step in reversed(self._undo):
+            step()
+
+    def apply(self, op: Op) -> None:
         match op:
-            case Create(path, data, ephemeral):
-                if ephemeral:
-                    self._sessions[session_id].ephemerals[path] = None
-                return self._create(op, path, _Node(data, session_id if ephemeral else 0, self.zxid, self.zxid), undo, fired)
-            case Set(path, data, _):
-                return self._set(self._matching(op, op.version), path, data, undo, fired)
-            case Delete(path, version):
-                return self._delete(op, path, self._matching(op, version), undo, fired)
-            case Check(path, version):
-                return self._matching(op, version).version
-            case Absent(path):
-                self._create(op, path, _Node(b"", 0, self.zxid, self.zxid), undo, fired)
-                return self._delete(op, path, self._tree[path], undo, fired)
+            case Create(_, data, ephemeral):
+                self._create(op, data, self._session_id if ephemeral else 0)
+            case Set(_, data, version):
+                self._set(op.path, self._matching(op, version), data)
+            case Delete(_, version):
+                self._delete(op, self._matching(op, version))
+            case Check(_, version):
+                self._matching(op, version)
+            case Absent():
+                self._create(op, b"", 0)
+                self._delete(op, self._tree[op.path])
 
     def _matching(self, op: Op, version: int) -> _Node:
         node = self._tree.get(op.path)
@@ -228,38 +233,48 @@ class MemoryEnsemble:
             raise Refused(op.path, Why.VERSION, op, f"expected {version}, found {node.version}")
         return node
 
-    def _create(self, op: Op, path: str, node: _Node, undo: list[Callable[[], object]], fired: list[Key]) -> int:
-        parent = self._tree.get(parent_of(path))
-        if path in self._tree:
-            raise Refused(path, Why.EXISTS, op)
+    def _create(self, op: Op, data: bytes, owner: int) -> None:
+        if op.path in self._tree:
+            raise Refused(op.path, Why.EXISTS, op)
+        parent = self._tree.get(parent_of(op.path))
         if parent is None:
-            raise Refused(path, Why.MISSING, op)
+            raise Refused(op.path, Why.MISSING, op)
         if parent.owner:
-            raise Refused(path, Why.EPHEMERAL_PARENT, op)
-        name = path.rpartition("/")[2]
-        self._tree[path] = node
-        parent.children.add(name)
-        undo += [lambda: self._tree.pop(path), lambda: parent.children.remove(name)]
-        fired += [(DATA, path), (CHILDREN, path), (CHILDREN, parent_of(path))]
-        return 0
+            raise Refused(op.path, Why.EPHEMERAL_PARENT, op)
+        self._put(op.path, _Node(data, owner, self._zxid, self._zxid))
 
-    def _set(self, node: _Node, path: str, data: bytes, undo: list[Callable[[], object]], fired: list[Key]) -> int:
+    def _set(self, path: str, node: _Node, data: bytes) -> None:
         old = (node.data, node.version, node.mzxid)
 
         def restore() -> None:
             node.data, node.version, node.mzxid = old
 
-        undo.append(restore)
-        node.data, node.version, node.mzxid = data, node.version + 1, self.zxid
-        fired.append((DATA, path))
-        return node.version
+        self._undo.append(restore)
+        node.data, node.version, node.mzxid = data, node.version + 1, self._zxid
+        self.fired.append((DATA, path))
 
-    def _delete(self, op: Op, path: str, node: _Node, undo: list[Callable[[], object]], fired: list[Key]) -> int:
+    def _delete(self, op: Op, node: _Node) -> None:
         if node.children:
-            raise Refused(path, Why.NOT_EMPTY, op)
-        parent, name = self._tree[parent_of(path)], path.rpartition("/")[2]
+            raise Refused(op.path, Why.NOT_EMPTY, op)
+        self._take(op.path, node)
+
+    def _put(self, path: str, node: _Node) -> None:
+        self._link(path, node)
+        self._undo.append(lambda: self._unlink(path))
+        self._note(path)
+
+    def _take(self, path: str, node: _Node) -> None:
+        self._unlink(path)
+        self._undo.append(lambda: self._link(path, node))
+        self._note(path)
+
+    def _note(self, path: str) -> None:
+        self.fired += [(DATA, path), (CHILDREN, path), (CHILDREN, parent_of(path))]
+
+    def _link(self, path: str, node: _Node) -> None:
+        self._tree[path] = node
+        self._tree[parent_of(path)].children.add(path.rpartition("/")[2])
+
+    def _unlink(self, path: str) -> None:
         del self._tree[path]
-        parent.children.remove(name)
-        undo += [lambda: self._tree.__setitem__(path, node), lambda: parent.children.add(name)]
-        fired += [(DATA, path), (CHILDREN, path), (CHILDREN, parent_of(path))]
-        return GONE
+        self._tree[parent_of(path)].children.remove(path.rpartition("/")[2])

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pvc.cluster.ensemble import CHILDREN, DATA, Key, MemoryEnsemble
+from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.limits import check_ops, check_path
 from pvc.cluster.store import (
     Changed,
@@ -24,7 +24,9 @@ from pvc.cluster.store import (
     State,
     Store,
     Znode,
+    version_after,
 )
+from pvc.cluster.watches import CHILDREN, DATA, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +122,13 @@ class MemoryStore(Store):
         check_ops(ops)
         self._send()
         lost, self._reply_to_lose = self._reply_to_lose, None
-        versions = () if lost is False else self._ensemble.multi(self._session, ops)
+        if lost is not False:
+            self._ensemble.multi(self._session, ops)
         if lost is not None:
             self.disconnect()
             raise OutcomeUnknown("the connection went before the reply")
         self._zxid = self._ensemble.zxid
-        return versions
+        return tuple(version_after(op) for op in ops)
 
     def _send(self) -> None:
         if self._frozen:

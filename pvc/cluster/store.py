@@ -1,6 +1,6 @@
 """The store port: what PVC asks of ZooKeeper, in ZooKeeper's words, and nothing more.
 
-Two implementations keep every promise written here: `zookeeper.ZooKeeperStore` and `memory.MemoryStore`.
+Two implementations keep every promise written here: `live.ZooKeeperStore` and `memory.MemoryStore`.
 One contract suite (`tests/cluster/`) runs the same bodies over both.
 
 Two rules hold throughout. A write is one `multi`, carries the versions its decision saw, and either raises
@@ -21,7 +21,7 @@ ANY_VERSION = -1
 """For `Check`: the znode exists. For `Delete`: whatever its version. Never for `Set` (H2)."""
 
 GONE = -1
-"""What `multi` returns in place of a version for an operation that leaves no znode behind."""
+"""In place of a version: the operation leaves no znode behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,6 @@ class Znode:
     def ephemeral(self) -> bool:
         """Whether it goes when the session of its owner ends."""
         return self.owner != 0
-
-
-# -- Operations of a multi ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,17 @@ class Absent:
 Op = Create | Set | Delete | Check | Absent
 
 
-# -- Errors ------------------------------------------------------------------------------------------------------------
+def version_after(op: Op) -> int:
+    """The version of the path when this has been applied."""
+    match op:
+        case Create():
+            return 0
+        case Set(version=version):
+            return version + 1
+        case Check(version=version):
+            return version
+        case Delete() | Absent():
+            return GONE
 
 
 class Why(enum.Enum):
@@ -145,9 +152,6 @@ class OutcomeUnknown(StoreError):
 
 class SessionLost(StoreError):
     """The session ended before the request was applied: it is not applied, and our ephemerals are gone."""
-
-
-# -- Events ------------------------------------------------------------------------------------------------------------
 
 
 class State(enum.Enum):
@@ -212,9 +216,6 @@ Listener = Callable[[Event], None]
 """Called on a thread of the store's: it may only enqueue (H6, H7)."""
 
 
-# -- The port ----------------------------------------------------------------------------------------------------------
-
-
 class Store(Protocol):
     """A session with ZooKeeper.
 
@@ -238,7 +239,7 @@ class Store(Protocol):
         """The names of the children, sorted; None when the path does not exist."""
 
     def multi(self, ops: Sequence[Op]) -> tuple[int, ...]:
-        """Do all or nothing. Returns the version after each operation, `GONE` for `Delete` and `Absent`.
+        """Do all or nothing. Returns the version after each operation, see `version_after`.
 
         Raises `Refused` naming the operation that failed, `NotConnected`, `OutcomeUnknown`, `SessionLost`.
         """
@@ -287,5 +288,6 @@ class Store(Protocol):
     def lease_age_s(self) -> float:
         """Seconds since the last request that the leader acknowledged was *sent*; infinite before the first.
 
-        The ensemble cannot have ended the session before this exceeds `session_timeout_s`.
+        Decide on two thirds of `session_timeout_s`: the ensemble ends no session before the whole has passed, but
+        the death of a server may cost half a tick of it.
         """

@@ -1,0 +1,168 @@
+"""A real ZooKeeper ensemble on loopback, each server of which can be killed, frozen and restarted.
+
+    with running(directory) as ensemble:
+        store = ZooKeeperStore(Options(ensemble.hosts))
+
+Every process started here is ended here, by its own id, also after a failure: the kernel kills what a killed test run
+leaves behind.
+"""
+
+import contextlib
+import ctypes
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+SCRIPT = Path("/usr/share/zookeeper/bin/zkServer.sh")
+# forceSync: these servers lose power never, and an fsync per write is most of what they would do.
+JAVA = "-Xmx128m -Dzookeeper.forceSync=no -Dzookeeper.preAllocSize=1024"
+CONFIG = """tickTime={tick_ms}
+initLimit=40
+syncLimit={sync_ticks}
+dataDir={directory}
+clientPort={port}
+clientPortAddress=127.0.0.1
+maxClientCnxns=0
+admin.enableServer=false
+4lw.commands.whitelist=*
+{extra}
+"""
+START_TIMEOUT_S = 60
+PR_SET_PDEATHSIG = 1
+
+# Below the range of outgoing connections: a port of ours must not be taken while its server is down.
+_ports = itertools.cycle(range(21000 + os.getpid() % 80 * 100, 30000))
+
+
+def available() -> bool:
+    """Whether ZooKeeper is installed."""
+    return SCRIPT.exists()
+
+
+def free_port() -> int:
+    """A port nobody uses now."""
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Server:
+    """One server: its files, its port, and its process while it runs."""
+
+    def __init__(self, number: int, directory: Path) -> None:
+        self.number, self.directory = number, directory
+        self.port, self.peer_port, self.election_port = free_port(), free_port(), free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def configure(self, members: str, tick_ms: int, sync_ticks: int, extra: str) -> None:
+        data = self.directory / "data"
+        data.mkdir(parents=True)
+        (data / "myid").write_text(str(self.number))
+        text = CONFIG.format(directory=data, port=self.port, tick_ms=tick_ms, sync_ticks=sync_ticks, extra=extra)
+        (self.directory / "zoo.cfg").write_text(text + members)
+
+    def start(self, java: str = JAVA) -> None:
+        """Start it; `Ensemble.wait` tells when it serves."""
+        environment = os.environ | {"JMXDISABLE": "true", "ZOO_LOG_DIR": str(self.directory), "JVMFLAGS": java}
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(SCRIPT), "start-foreground", str(self.directory / "zoo.cfg")],
+                env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent, start_new_session=True,
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        """End it without a chance to say goodbye."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def freeze(self) -> None:
+        """Stop it: connections stay, nothing is answered."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
+    def ask(self, word: str, timeout_s: float = 1.0) -> str:
+        """The answer to a four-letter word, empty when there is none."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout_s) as line:
+            line.sendall(word.encode())
+            return b"".join(iter(lambda: line.recv(65536), b"")).decode()
+        return ""
+
+    def mode(self) -> str:
+        """leader, follower or standalone; empty when it does not serve."""
+        answers = dict(line.split(": ", 1) for line in self.ask("srvr").splitlines() if ": " in line)
+        return answers.get("Mode", "")
+
+
+class Ensemble:
+    """Several servers with one tree."""
+
+    def __init__(self, directory: Path, servers: int = 3, tick_ms: int = 500, sync_ticks: int = 10, extra: str = "") -> None:
+        self.servers = [Server(number, directory / f"server{number}") for number in range(1, servers + 1)]
+        members = "".join(f"server.{s.number}=127.0.0.1:{s.peer_port}:{s.election_port}\n" for s in self.servers)
+        for server in self.servers:
+            server.configure(members if servers > 1 else "", tick_ms, sync_ticks, extra)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(server.host for server in self.servers)
+
+    def start(self) -> None:
+        """Start what does not run, thaw what is frozen, and wait until all serve."""
+        for server in self.servers:
+            server.thaw()
+            if server.process is None or server.process.poll() is not None:
+                server.start()
+        self.wait()
+
+    def kill(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+    def wait(self, serving: int | None = None) -> None:
+        """Wait until so many servers serve, all unless told."""
+        wanted = len(self.servers) if serving is None else serving
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while sum(bool(server.mode()) for server in self.servers) < wanted:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not {wanted} servers after {START_TIMEOUT_S} s; see {self.servers[0].directory / 'log'}")
+            time.sleep(0.1)
+
+    def leader(self) -> Server:
+        return next(server for server in self.servers if server.mode() in ("leader", "standalone"))
+
+    def followers(self) -> list[Server]:
+        leader = self.leader()
+        return [server for server in self.servers if server is not leader]
+
+
+@contextlib.contextmanager
+def running(directory: Path, **settings: object) -> Iterator[Ensemble]:
+    """An ensemble that serves, and is gone afterwards."""
+    ensemble = Ensemble(directory, **settings)
+    try:
+        ensemble.start()
+        yield ensemble
+    finally:
+        ensemble.kill()
