@@ -27,7 +27,7 @@ class Client(Protocol):
     def clock_moved(self) -> None:
         """`now` has moved on."""
 
-    def quorum_changed(self) -> None:
+    def link_changed(self) -> None:
         """Requests are answered no more, or again."""
 
     @property
@@ -116,7 +116,7 @@ class MemoryEnsemble:
 
     def _tell_quorum(self) -> None:
         for client in tuple(self._clients):
-            client.quorum_changed()
+            client.link_changed()
 
     def _overdue(self) -> list[int]:
         return [i for i, s in self._sessions.items() if self.now - s.heard_at >= s.timeout_s]

@@ -197,7 +197,7 @@ class ZooKeeperStore(Store):
         self._watches.end()
 
     def _fired(self, key: Key) -> None:
-        with self._session.lock:
+        with self._session.callback():
             self._watches.fired(key)
 
     def _look(self, key: Key, generation: int) -> None:
@@ -208,7 +208,7 @@ class ZooKeeperStore(Store):
         ask(path, watch=True).then(partial(self._looked, key, generation))
 
     def _looked(self, key: Key, generation: int, reply: Reply[Znode] | Reply[tuple[str, ...]]) -> None:
-        with self._session.lock, self._refusals(key, generation):
+        with self._session.callback(), self._refusals(key, generation):
             value = reply.wait(0)
             if value is None and self._client is not None:
                 # A read of nothing arms nothing: only exists does, for both kinds.
@@ -217,7 +217,7 @@ class ZooKeeperStore(Store):
                 self._report(key, generation, value)
 
     def _missed(self, key: Key, generation: int, reply: Reply[bool]) -> None:
-        with self._session.lock, self._refusals(key, generation):
+        with self._session.callback(), self._refusals(key, generation):
             if reply.wait(0):
                 self._look(key, generation)  # created between the two requests
             else:

@@ -6,9 +6,12 @@ what. A watch event says only that something changed; the value is read when it 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
 from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.limits import check_ops, check_path
@@ -16,10 +19,12 @@ from pvc.cluster.store import (
     Changed,
     ChildrenChanged,
     Connection,
+    Event,
     Listener,
     NotConnected,
     Op,
     OutcomeUnknown,
+    Refused,
     Relisted,
     State,
     Store,
@@ -46,24 +51,23 @@ class MemoryStore(Store):
 
     def __init__(self, ensemble: MemoryEnsemble, session_timeout_s: float = 10.0) -> None:
         self._ensemble = ensemble
-        self._asked_s = session_timeout_s
-        self._granted_s = session_timeout_s
+        self._asked_s = self._granted_s = session_timeout_s
         self._listener: Listener | None = None
+        self._closed = False
         self._session = 0
         self._generation = 0
         self._state = State.LOST
         self._link_up = True
         self._frozen = False
-        self._acked_at: float | None = None
+        self._acked_at = -math.inf
         self._zxid = 0
         self._reply_to_lose: bool | None = None
         self._watched: dict[Key, None] = {}  # a set that keeps its order
         self._reported: dict[Key, Changed | ChildrenChanged] = {}
         self._queue: deque[Connection | Relisted | _Look] = deque()
 
-    # -- The session -----------------------------------------------------------------------------------------------
-
     def start(self, listener: Listener, timeout_s: float = 10.0) -> None:
+        assert not self._closed, "a closed store stays closed"
         if not (self._link_up and self._ensemble.quorum):
             raise NotConnected(f"no server answered within {timeout_s:g} s")
         self._listener = listener
@@ -71,10 +75,11 @@ class MemoryStore(Store):
         self._connect()
 
     def close(self) -> None:
+        self._closed = True
         if self._listener is None:
             return
         self._ensemble.leave(self)
-        if self.connected:
+        if self.heard:
             self._ensemble.end_session(self._session)  # otherwise it ends by its timeout
         self._forget_watches()
         self._listener, self._state = None, State.LOST
@@ -101,7 +106,7 @@ class MemoryStore(Store):
         return self._zxid
 
     def lease_age_s(self) -> float:
-        return float("inf") if self._acked_at is None else self._ensemble.now - self._acked_at
+        return self._ensemble.now - self._acked_at
 
     # -- Requests --------------------------------------------------------------------------------------------------
 
@@ -122,13 +127,18 @@ class MemoryStore(Store):
         check_ops(ops)
         self._send()
         lost, self._reply_to_lose = self._reply_to_lose, None
-        if lost is not False:
-            self._ensemble.multi(self._session, ops)
         if lost is not None:
-            self.disconnect()
-            raise OutcomeUnknown("the connection went before the reply")
+            self._lose_reply(ops, applied=lost)
+        self._ensemble.multi(self._session, ops)
         self._zxid = self._ensemble.zxid
         return tuple(version_after(op) for op in ops)
+
+    def _lose_reply(self, ops: Sequence[Op], *, applied: bool) -> NoReturn:
+        with suppress(Refused):  # a refusal is lost as well
+            if applied:
+                self._ensemble.multi(self._session, ops)
+        self.disconnect()
+        raise OutcomeUnknown("the connection went before the reply")
 
     def _send(self) -> None:
         if self._frozen:
@@ -158,11 +168,9 @@ class MemoryStore(Store):
 
     def _watch(self, key: Key) -> None:
         check_path(key[1])
-        if key in self._watched:
-            return
-        self._watched[key] = None
-        if self.connected:
-            self._queue.append(_Look(key, self._generation))
+        if key not in self._watched:
+            self._watched[key] = None
+            self.notify(key)
 
     def _unwatch(self, key: Key) -> None:
         self._watched.pop(key, None)
@@ -174,8 +182,6 @@ class MemoryStore(Store):
         for key in self._watched:
             self._ensemble.disarm(key, self)
 
-    # -- Delivery --------------------------------------------------------------------------------------------------
-
     @property
     def undelivered(self) -> int:
         """How many events wait, some of which may turn out to be nothing new."""
@@ -185,26 +191,28 @@ class MemoryStore(Store):
         """Hand waiting events to the listener, oldest first, and return how many were taken."""
         taken = 0
         while self._queue and not self._frozen and (limit is None or taken < limit):
-            self._hand_out(self._queue.popleft())
+            event = self._event(self._queue.popleft())
+            if event is not None and self._listener is not None:
+                self._listener(event)
             taken += 1
         return taken
 
-    def _hand_out(self, item: Connection | Relisted | _Look) -> None:
-        assert self._listener is not None, "a closed store has nothing queued"
-        if isinstance(item, _Look):
-            self._look(item)
-        elif isinstance(item, Connection) or item.generation == self._generation:
-            self._listener(item)
+    def _event(self, item: Connection | Relisted | _Look) -> Event | None:
+        if isinstance(item, Connection):
+            return item
+        if item.generation != self._generation:
+            return None
+        return self._look(item.key) if isinstance(item, _Look) else item
 
-    def _look(self, look: _Look) -> None:
-        if not self.connected or look.generation != self._generation or look.key not in self._watched:
-            return
-        self._ensemble.arm(look.key, self)
-        event = self._present(look.key)
-        if self._reported.get(look.key) != event:
-            self._reported[look.key] = event
-            assert self._listener is not None
-            self._listener(event)
+    def _look(self, key: Key) -> Event | None:
+        if not self.connected or key not in self._watched:
+            return None
+        self._ensemble.arm(key, self)
+        event = self._present(key)
+        if self._reported.get(key) == event:
+            return None
+        self._reported[key] = event
+        return event
 
     def _present(self, key: Key) -> Changed | ChildrenChanged:
         kind, path = key
@@ -219,52 +227,16 @@ class MemoryStore(Store):
         return self.connected and not self._frozen
 
     def notify(self, key: Key) -> None:
-        self._queue.append(_Look(key, self._generation))
+        if self.connected:
+            self._queue.append(_Look(key, self._generation))
 
     def session_over(self) -> None:
-        if not self._frozen:
-            self._lose_session()
-
-    def clock_moved(self) -> None:
         if self.heard:
-            self._acked_at = self._ensemble.now
-        elif not self._frozen:
-            self._watch_lease()
+            self._become(State.SUSPENDED)
+            self._forget_watches()
+            self.link_changed()
 
-    def quorum_changed(self) -> None:
-        self._follow_link()
-
-    # -- Faults ----------------------------------------------------------------------------------------------------
-
-    def disconnect(self) -> None:
-        """Cut this client off until `reconnect`."""
-        self._link_up = False
-        self._follow_link()
-
-    def reconnect(self) -> None:
-        """Restore the link: the client comes back with its session, or with a new one when that has ended."""
-        self._link_up = True
-        self._follow_link()
-
-    def freeze(self) -> None:
-        """Stop the process: it sends, receives and counts nothing, and does not know."""
-        self._frozen = True
-
-    def thaw(self) -> None:
-        """Let the process go on. What it was about to do it may do now, in a new session if its own has ended."""
-        self._frozen = False
-        self._follow_link()
-        if self.connected and not self._ensemble.resume_session(self._session):
-            self._lose_session()
-        self._watch_lease()
-
-    def lose_next_reply(self, *, applied: bool) -> None:
-        """Let the connection go between the next multi and its reply, with the multi applied or not."""
-        self._reply_to_lose = applied
-
-    # -- The connection ------------------------------------------------------------------------------------------------
-
-    def _follow_link(self) -> None:
+    def link_changed(self) -> None:
         if self._listener is None or self._frozen:
             return
         reachable = self._link_up and self._ensemble.quorum
@@ -273,6 +245,40 @@ class MemoryStore(Store):
             self._forget_watches()
         elif reachable and not self.connected:
             self._connect()
+
+    def clock_moved(self) -> None:
+        if self.heard:
+            self._acked_at = self._ensemble.now
+        elif not self._frozen:
+            self._watch_lease()
+
+    # -- Faults ----------------------------------------------------------------------------------------------------
+
+    def disconnect(self) -> None:
+        """Cut this client off until `reconnect`."""
+        self._link_up = False
+        self.link_changed()
+
+    def reconnect(self) -> None:
+        """Restore the link: the client comes back with its session, or with a new one when that has ended."""
+        self._link_up = True
+        self.link_changed()
+
+    def freeze(self) -> None:
+        """Stop the process: it sends, receives and counts nothing, and does not know."""
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """Let the process go on. What it was about to do it may do now, in a new session if its own has ended."""
+        self._frozen = False
+        self.link_changed()
+        if self.connected and not self._ensemble.resume_session(self._session):
+            self.session_over()
+        self._watch_lease()
+
+    def lose_next_reply(self, *, applied: bool) -> None:
+        """Let the connection go between the next multi and its reply, with the multi applied or not."""
+        self._reply_to_lose = applied
 
     def _connect(self) -> None:
         if self._session == 0 or not self._ensemble.resume_session(self._session):
@@ -283,12 +289,6 @@ class MemoryStore(Store):
         self._acked_at = self._ensemble.now
         self._become(State.CONNECTED)
         self.relist()
-
-    def _lose_session(self) -> None:
-        if self.connected:
-            self._become(State.SUSPENDED)
-            self._forget_watches()
-            self._follow_link()
 
     def _watch_lease(self) -> None:
         """kazoo reports no LOST while it is disconnected: both stores count for themselves."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from pvc.cluster.lease import Lease
@@ -45,6 +47,7 @@ class Session:
 
     def listen(self, listener: Listener) -> None:
         """Report to this listener from now on."""
+        assert not self._closing.is_set(), "a closed store stays closed"
         self._listener = listener
 
     def emit(self, event: Event) -> None:
@@ -73,6 +76,20 @@ class Session:
         self.state = state
         self.emit(Connection(state, self.session_id, self.generation))
 
+    @contextmanager
+    def callback(self) -> Iterator[None]:
+        """Around what a library's thread runs: under the lock, and no exception is lost in its log (H7)."""
+        with self.lock:
+            try:
+                yield
+            except Exception as error:
+                log.exception("a callback failed")
+                self._break(f"a callback failed: {error!r}")
+
+    def _break(self, why: str) -> None:
+        self.lost()
+        self.emit(Broken(why))
+
     def keep(self, line: Line) -> None:
         """Start the heartbeat."""
         self._thread = threading.Thread(target=self._beat, args=(line,), name="zookeeper-heartbeat", daemon=True)
@@ -98,8 +115,7 @@ class Session:
                 why = f"the heartbeat failed: {error!r}"
         if why is not None:
             with self.lock:
-                self.lost()
-                self.emit(Broken(why))
+                self._break(why)
 
     def _check(self, line: Line) -> None:
         with self.lock:

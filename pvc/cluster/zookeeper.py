@@ -201,15 +201,16 @@ class Client(KazooClient):  # type: ignore[misc]
         return found
 
     def _on_state(self, state: Any) -> None:
-        """On kazoo's connection thread, under the lock: no request may be waited for here."""
-        if state == KazooState.CONNECTED:
-            self._session.connected(self._session_id)
-            self._up()
-        else:
-            self._down()
-            self._session.suspended()
-            if state == KazooState.LOST:
-                self._session.lost()
+        """On kazoo's connection thread: no request may be waited for here."""
+        with self._session.callback():
+            if state == KazooState.CONNECTED:
+                self._session.connected(self._session_id)
+                self._up()
+            else:
+                self._down()
+                self._session.suspended()
+                if state == KazooState.LOST:
+                    self._session.lost()
 
     def _on_fired(self, event: WatchedEvent) -> None:
         for kind in FIRED.get(event.type, ()):  # nothing for a lost connection: the next one reads everything again
