@@ -1,0 +1,75 @@
+"""The ensemble in memory answers as ZooKeeper does: whatever is simulated upon it rests on this."""
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pvc.cluster.ensemble import MemoryEnsemble
+from pvc.cluster.live import ZooKeeperStore
+from pvc.cluster.memory import MemoryStore
+from pvc.cluster.options import Options
+from pvc.cluster.store import ANY_VERSION, Absent, Check, Create, Delete, Refused, Set
+
+PATHS = ["/a", "/b", "/a/x", "/a/y", "/b/x", "/b/x/deep"]
+paths = st.sampled_from(PATHS)
+data = st.sampled_from([b"", b"1", b"2"])
+versions = st.integers(0, 2)
+loose = st.sampled_from([ANY_VERSION, 0, 0, 1, 2])
+# Creations are likely, or most histories would be refused from the first operation on.
+create = st.builds(Create, paths, data, st.sampled_from([False, False, True]))
+change = st.one_of(st.builds(Set, paths, data, versions), st.builds(Delete, paths, loose))
+ops = st.one_of(create, create, change, change, st.builds(Check, paths, loose), st.builds(Absent, paths))
+# Who does it, and what.
+histories = st.lists(st.tuples(st.sampled_from([0, 1]), st.lists(ops, min_size=1, max_size=4)), min_size=1, max_size=12)
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def sessions(shared_ensemble):
+    """Two sessions in the real ensemble."""
+    stores = [ZooKeeperStore(Options(shared_ensemble.hosts)) for _ in range(2)]
+    for store in stores:
+        store.start(lambda _: None)
+    yield stores
+    for store in stores:
+        store.close()
+
+
+def moved(op, root):
+    """The same operation below another root."""
+    return type(op)(root + op.path, *(getattr(op, name) for name in op.__slots__[1:]))
+
+
+def outcome(store, root, operations):
+    """What came of a multi: versions, or which operation was refused and why."""
+    below = [moved(op, root) for op in operations]
+    try:
+        return store.multi(below)
+    except Refused as refused:
+        return below.index(refused.op), refused.why
+
+
+def picture(store, root):
+    """All that can be read, except for the ids that each ensemble gives out itself."""
+    znodes = store.read_many([root + path for path in PATHS], sync=True)
+    seen = [z and (z.data, z.version, z.ephemeral, z.czxid == z.mzxid) for z in znodes.values()]
+    return seen, [store.children(root + path) for path in ["", *PATHS]]
+
+
+@pytest.mark.ensemble
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories)
+def test_every_history_has_the_same_outcome_in_both(sessions, history):
+    ensemble = MemoryEnsemble()
+    models = [MemoryStore(ensemble) for _ in range(2)]
+    for model in models:
+        model.start(lambda _: None)
+    root = f"/model{next(_numbers)}"
+    for store in (sessions[0], models[0]):
+        store.multi([Create(root)])
+    for who, operations in history:
+        assert outcome(models[who], root, operations) == outcome(sessions[who], root, operations)
+    assert picture(models[0], root) == picture(sessions[0], root)
