@@ -75,7 +75,7 @@ THE_ROW = "row 'emptied: flush -> flushed by owner'"
         ({"rows": with_row(EMPTY, dest=None)}, ["state 'flush' cannot be reached", "state 'unflush' cannot be reached"]),
         ({"rows": with_row(FILLED, dest=None)}, ["state 'unflush' has no way out"]),
         ({"rows": with_row(FILLED, dest=UNFLUSH)}, ["state 'unflush' has no way out"]),
-        ({"states": with_state(FLUSHED, final=True)}, ["state 'flushed' is final and yet has a row"]),
+        ({"states": with_state(FLUSHED, final=True)}, ["state 'flushed' is final and yet "]),
         ({"states": with_state(FLUSHED, needs_human="")}, ["only a human gets out of 'flushed', and it does not say why"]),
         ({"rows": with_row(FILLED, by=By.CLIENT)}, ["only a human gets out of 'unflush', and it does not say why"]),
         ({"refusals": {**REFUSALS, "fill": ""}}, ["trigger 'fill' has no reason for the states that do not take it"]),
@@ -100,6 +100,12 @@ def test_every_problem_is_named_at_once():
 def test_a_final_state_needs_no_way_out():
     states = with_state(FLUSHED, final=True, needs_human="")
     assert table(rows=with_row(FILL, source=(FLUSH,)), states=states).state(FLUSHED).final
+
+
+def test_a_final_state_may_still_give_an_order():
+    order = Row("wash", (FLUSHED,), None, By.OWNER, (), {}, (Effect.destroy,), "For the test.")
+    states = with_state(FLUSHED, final=True, needs_human="")
+    table(rows=(*with_row(FILL, source=(FLUSH,)), order), states=states, refusals={**REFUSALS, "wash": "it is {state}"})
 
 
 def test_the_same_guards_are_no_duplicate_for_another_actor_state_or_trigger():
