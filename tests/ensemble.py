@@ -20,7 +20,7 @@ from pathlib import Path
 
 SCRIPT = Path("/usr/share/zookeeper/bin/zkServer.sh")
 # forceSync: these servers lose power never, and an fsync per write is most of what they would do.
-JAVA = "-Xmx128m -Dzookeeper.forceSync=no -Dzookeeper.preAllocSize=1024"
+JAVA = "-Xmx128m -Dzookeeper.forceSync=no -Dzookeeper.preAllocSize=1024 -Dzookeeper.enforceQuota=true"
 CONFIG = """tickTime={tick_ms}
 initLimit=40
 syncLimit={sync_ticks}
@@ -83,7 +83,8 @@ class Server:
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(SCRIPT), "start-foreground", str(self.directory / "zoo.cfg")],
-                env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent, start_new_session=True,
+                cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=_die_with_parent, start_new_session=True,
             )  # fmt: skip
 
     def kill(self) -> None:

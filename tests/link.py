@@ -57,6 +57,8 @@ class Link:
 
     def close(self) -> None:
         self._cut = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
         self._hang_up()
 

@@ -14,6 +14,7 @@ from pvc.cluster.store import Changed, ChildrenChanged, Connection, Relisted, St
 from tests.link import Link
 
 DEADLINE_S = 30
+POLL_S = 0.05  # for what is no event
 TICK_S = 0.5
 
 
@@ -47,8 +48,8 @@ class Probe:
         with self._changed:
             while not (result := found(self._events)):
                 left = deadline - time.monotonic()
-                assert left > 0, f"no {what} within {DEADLINE_S} s; seen: {self._events}"
-                self._changed.wait(left)
+                assert left > 0, f"no {what} within {DEADLINE_S} s; seen: {self._events[-20:]}"
+                self._changed.wait(min(left, POLL_S))
             return result
 
     # -- What tests wait for -------------------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ class MemoryProbe(Probe):
             if result := found(self._events):
                 return result
             self._ensemble.advance(TICK_S)
-        raise AssertionError(f"no {what} within {DEADLINE_S} virtual seconds; seen: {self._events}")
+        raise AssertionError(f"no {what} within {DEADLINE_S} virtual seconds; seen: {self._events[-20:]}")
 
 
 class MemoryWorld:

@@ -1,0 +1,35 @@
+"""How the ensemble is reached is checked when it is said, and secrets do not show."""
+
+import pytest
+
+from pvc.cluster.options import Options, Tls, parse_acl
+from pvc.errors import UsageProblem
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"hosts": ()}, {"chroot": "pvc"}, {"chroot": "/pvc/"}, {"acl": ("world:anyone",)}, {"acl": ("world:anyone:rx",)}],
+)
+def test_what_cannot_work_is_refused_with_a_next_step(options):
+    with pytest.raises(UsageProblem) as refused:
+        Options(**({"hosts": ("localhost:2181",)} | options))
+    assert refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("entry", "parsed"),
+    [
+        ("world:anyone:r", ("world", "anyone", {"read"})),
+        ("digest:pvc:aGFzaA==:cdrwa", ("digest", "pvc:aGFzaA==", {"create", "delete", "read", "write", "admin"})),
+        ("ip:fd00::1:rw", ("ip", "fd00::1", {"read", "write"})),
+        ("auth::cdrwa", ("auth", "", {"create", "delete", "read", "write", "admin"})),
+    ],
+)
+def test_an_acl_entry_is_written_as_in_zkcli(entry, parsed):
+    assert parse_acl(entry) == parsed
+
+
+def test_secrets_do_not_show():
+    """H88"""
+    options = Options(("h",), auth=(("digest", "pvc:s3cret"),), sasl={"password": "s3cret"}, tls=Tls(key_password="s3cret"))
+    assert "s3cret" not in repr(options)
