@@ -1,0 +1,257 @@
+"""Records from JSON and back.
+
+Reading is total: it returns the record, its outline when the version is one we do not know, or `Unreadable` with the reason. Writing reads
+back what it is about to write, so nothing gets into the cluster that would be quarantined there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any, TypeVar
+
+from pvc.cluster import schemas, znodes
+from pvc.cluster.codec import Bad, dumped
+from pvc.cluster.fields import FOREIGN, VERSION, Format, Unwritable, outlined
+from pvc.cluster.records import (
+    MAX_HISTORY_BYTES,
+    MAX_HISTORY_ENTRIES,
+    MAX_RECORD_BYTES,
+    Boot,
+    ClusterConfig,
+    DomainOutline,
+    DomainRecord,
+    FenceDetail,
+    Fencing,
+    History,
+    HistoryEntry,
+    Hold,
+    Machine,
+    NodeOutline,
+    NodeRecord,
+    NodeStats,
+    Policy,
+    Unreadable,
+)
+from pvc.fsm.domain import OWNED
+from pvc.fsm.states import Domain, Handover, Kind, Migration
+from pvc.fsm.views import Life, NodeLife
+
+Plain = TypeVar("Plain", Boot, ClusterConfig, HistoryEntry, NodeStats)
+Values = Mapping[str, Any]
+
+
+# ---- VMs
+
+
+def _life(values: Values) -> Life:
+    op = values["op"]
+    life = Life(
+        state=values["state"],
+        want=values["want"],
+        request=values["request"],
+        owner=values["owner"],
+        target=values["target"],
+        home=values["home"],
+        epoch=values["epoch"],
+        restarts=values["restarts"],
+        avoid=values["avoid"],
+        phase=op["phase"] if op else Migration.none,
+        kind=op["kind"] if op else Kind.none,
+        handover=op["handover"] if op else Handover.paused,
+        op_id=op["id"] if op else None,
+        target_boot=op["target_boot"] if op else None,
+    )
+    if (life.state is Domain.migrate) != (op is not None):
+        raise Bad("op", f"the state is {life.state} and there is {'an' if op else 'no'} operation")
+    if (life.state in OWNED) != (life.owner is not None):
+        raise Bad("owner", f"the state is {life.state} and the owner is {life.owner}")
+    if op and op["target"] != life.target:
+        raise Bad("op.target", f"it is {op['target']}, and the record's target is {life.target}")
+    return life
+
+
+def _operation(record: DomainRecord) -> Values | None:
+    life = record.life
+    if life.phase is Migration.none:
+        return None
+    return {
+        "id": life.op_id,
+        "kind": life.kind,
+        "source": record.source,
+        "target": life.target,
+        "target_boot": life.target_boot,
+        "phase": life.phase,
+        "handover": life.handover,
+    }
+
+
+def _build_domain(uuid: str, values: Values) -> DomainRecord:
+    return DomainRecord(
+        uuid=uuid,
+        name=values["name"],
+        gen=values["gen"],
+        life=_life(values),
+        memory_mib=values["memory_mib"],
+        vcpus=values["vcpus"],
+        policy=Policy(**values["policy"]),
+        source=values["op"] and values["op"]["source"],
+        reason=values["reason"],
+        since=values["since"],
+        request=values["request_id"],
+        foreign=values[FOREIGN],
+    )
+
+
+def _spread_domain(record: DomainRecord) -> Values:
+    life = record.life
+    kept = {name: getattr(life, name) for name in ("state", "want", "request", "owner", "target", "home", "epoch", "restarts", "avoid")}
+    own = {name: getattr(record, name) for name in ("name", "gen", "memory_mib", "vcpus", "reason", "since")}
+    op = {"op": _operation(record), "policy": asdict(record.policy), "request_id": record.request, FOREIGN: record.foreign}
+    return {**kept, **own, **op}
+
+
+def decode_domain(uuid: str, data: bytes) -> DomainRecord | DomainOutline | Unreadable:
+    """The VM in this data."""
+    found = DOMAIN.decode(znodes.domain(uuid), uuid, data)
+    if isinstance(found, Unreadable) and (stable := outlined(DOMAIN, data)):
+        return DomainOutline(uuid, stable["v"], **{name: stable[name] for name in stable if name != "v"})
+    return found
+
+
+def encode_domain(record: DomainRecord | DomainOutline) -> bytes:
+    """The VM as it is written; raises `Unwritable`."""
+    if not isinstance(record, DomainRecord):
+        raise Unwritable(f"{znodes.domain(record.uuid)} is of version {record.version}: only a PVC that knows it may write it")
+    return DOMAIN.encode(znodes.domain(record.uuid), record.uuid, record)
+
+
+# ---- nodes
+
+
+def _build_node(name: str, values: Values) -> NodeRecord:
+    fence = values["fence"]
+    return NodeRecord(
+        name=name,
+        life=NodeLife(values["daemon"], values["flush"], fence["phase"], fence["by"]),
+        boot=values["boot"],
+        machine=Machine(**values["machine"]),
+        migration_address=values["migration_address"],
+        fencing=Fencing(**values["fencing"]),
+        fence=FenceDetail(fence["since"], fence["reason"], fence["tries"]),
+        request=values["request_id"],
+        foreign=values[FOREIGN],
+    )
+
+
+def _spread_node(record: NodeRecord) -> Values:
+    life = record.life
+    return {
+        "daemon": life.daemon,
+        "flush": life.flush,
+        "fence": {"phase": life.fence, "by": life.by, **asdict(record.fence)},
+        "boot": record.boot,
+        "machine": asdict(record.machine),
+        "migration_address": record.migration_address,
+        "fencing": asdict(record.fencing),
+        "request_id": record.request,
+        FOREIGN: record.foreign,
+    }
+
+
+def decode_node(name: str, data: bytes) -> NodeRecord | NodeOutline | Unreadable:
+    """The node in this data."""
+    found = NODE.decode(znodes.node(name), name, data)
+    if isinstance(found, Unreadable) and (stable := outlined(NODE, data)):
+        life = NodeLife(stable["daemon"], stable["flush"], stable["fence"]["phase"], stable["fence"]["by"])
+        return NodeOutline(name, stable["v"], life, stable["boot"])
+    return found
+
+
+def encode_node(record: NodeRecord | NodeOutline) -> bytes:
+    """The node as it is written; raises `Unwritable`."""
+    if not isinstance(record, NodeRecord):
+        raise Unwritable(f"{znodes.node(record.name)} is of version {record.version}: only a PVC that knows it may write it")
+    return NODE.encode(znodes.node(record.name), record.name, record)
+
+
+# ---- the rest
+
+
+RENAMED = {"source": "from", "dest": "to", "request": "request_id", "foreign": FOREIGN}
+"""Attributes that are called otherwise in JSON."""
+
+
+def _made(kind: type[Plain], values: Values) -> Plain:
+    """A record whose attributes are called as its fields are."""
+    return kind(**{field.name: values[RENAMED.get(field.name, field.name)] for field in fields(kind)})
+
+
+def _spread(record: Any) -> Values:
+    return {RENAMED.get(field.name, field.name): getattr(record, field.name) for field in fields(record)}
+
+
+def _build_config(_: str, values: Values) -> ClusterConfig:
+    return _made(ClusterConfig, {**values, "hold": Hold(**values["hold"]), "defaults": Policy(**values["defaults"])})
+
+
+def _spread_config(record: ClusterConfig) -> Values:
+    return {**_spread(record), "hold": asdict(record.hold), "defaults": asdict(record.defaults)}
+
+
+def _build_history(_: str, values: Values) -> History:
+    return History(tuple(_made(HistoryEntry, item) for item in values["entries"]), values[FOREIGN])
+
+
+def _spread_history(record: History) -> Values:
+    return {"entries": [_spread(entry) for entry in record.entries], FOREIGN: record.foreign}
+
+
+DOMAIN = Format(schemas.DOMAIN, _build_domain, _spread_domain, MAX_RECORD_BYTES)
+NODE = Format(schemas.NODE, _build_node, _spread_node, MAX_RECORD_BYTES)
+CONFIG = Format(schemas.CONFIG, _build_config, _spread_config, MAX_RECORD_BYTES)
+BOOT: Format[Boot] = Format(schemas.BOOT, lambda _, values: _made(Boot, values), _spread, MAX_RECORD_BYTES)
+STATS: Format[NodeStats] = Format(schemas.STATS, lambda _, values: _made(NodeStats, values), _spread, MAX_RECORD_BYTES)
+HISTORY = Format(schemas.HISTORY, _build_history, _spread_history, MAX_HISTORY_BYTES)
+
+
+def decode_config(data: bytes) -> ClusterConfig | Unreadable:
+    """The cluster in this data."""
+    return CONFIG.decode(znodes.CONFIG, "", data)
+
+
+def encode_config(record: ClusterConfig) -> bytes:
+    """The cluster as it is written; raises `Unwritable`."""
+    return CONFIG.encode(znodes.CONFIG, "", record)
+
+
+def decode_boot(name: str, data: bytes) -> Boot | Unreadable:
+    """The boot record of this node, or what its proof of life holds."""
+    return BOOT.decode(znodes.boot(name), name, data)
+
+
+def encode_boot(name: str, record: Boot) -> bytes:
+    """The boot record as it is written; raises `Unwritable`."""
+    return BOOT.encode(znodes.boot(name), name, record)
+
+
+def decode_stats(name: str, data: bytes) -> NodeStats | Unreadable:
+    """What this node's daemon measured."""
+    return STATS.decode(znodes.stats(name), name, data)
+
+
+def encode_stats(name: str, record: NodeStats) -> bytes:
+    """The statistics as they are written; raises `Unwritable`."""
+    return STATS.encode(znodes.stats(name), name, record)
+
+
+def decode_history(path: str, data: bytes) -> History | Unreadable:
+    """The transitions in this data, of a VM or of a node's daemon."""
+    return HISTORY.decode(path, "", data)
+
+
+def encode_history(path: str, record: History) -> bytes:
+    """As many of the last transitions as fit; raises `Unwritable`."""
+    for skipped in range(max(0, len(record.entries) - MAX_HISTORY_ENTRIES), len(record.entries)):
+        data = dumped(HISTORY.fields.write({"v": VERSION, **_spread_history(replace(record, entries=record.entries[skipped:]))}))
+        if len(data) <= MAX_HISTORY_BYTES:
+            return HISTORY.encode(path, "", replace(record, entries=record.entries[skipped:]))
+    return HISTORY.encode(path, "", replace(record, entries=()))
