@@ -261,7 +261,13 @@ def test_a_second_vm_of_the_same_uuid_is_refused(cluster):
 
 
 @pytest.mark.parametrize(
-    ("changes", "xml"), [({}, b""), ({}, b"x" * (MAX_XML_BYTES + 1)), ({"life": replace(a_domain().life, state=Domain.place)}, XML), ({"vcpus": 0}, XML)]
+    ("changes", "xml"),
+    [
+        ({}, b""),
+        ({}, b"x" * (MAX_XML_BYTES + 1)),
+        ({"life": replace(a_domain().life, state=Domain.place)}, XML),
+        ({"vcpus": 0}, XML),
+    ],
 )
 def test_a_vm_that_could_not_be_read_again_is_not_defined(cluster, changes, xml):
     with pytest.raises(Unwritable):
@@ -278,9 +284,9 @@ def test_a_decision_on_more_than_was_read_is_not_written(running):
     commit(running.client, flushed)
     move = running.move_of("n1", Guest.running, trigger="evacuate", choice="n2")
     whole = running.relied("n1")
-    for missing in (replace(whole, token=None), replace(whole, config=None), replace(whole, nodes={"n1": 1}), replace(whole, nodes={"n2": 1})):
+    for missing in ({"token": None}, {"config": None}, {"nodes": {"n1": 1}}, {"nodes": {"n2": 1}}):
         with pytest.raises(NotRead):
-            running.change_by("n1", move, relied=missing)
+            running.change_by("n1", move, relied=replace(whole, **missing))
     assert running.change_by("n1", move, relied=whole)
 
 
