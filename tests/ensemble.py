@@ -54,7 +54,8 @@ def free_port() -> int:
     raise AssertionError("unreachable")
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For a process about to be started: end when the one that starts it ends, however that ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -84,7 +85,7 @@ class Server:
             self.process = subprocess.Popen(
                 [str(SCRIPT), "start-foreground", str(self.directory / "zoo.cfg")],
                 cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent, start_new_session=True,
+                preexec_fn=die_with_parent, start_new_session=True,
             )  # fmt: skip
 
     def kill(self) -> None:
@@ -138,6 +139,10 @@ class Ensemble:
         self.wait()
 
     def kill(self) -> None:
+        """All at the same moment."""
+        for server in self.servers:
+            if server.process is not None:
+                server.process.kill()
         for server in self.servers:
             server.kill()
 

@@ -1,9 +1,67 @@
 """The worlds that the contract of the store is tried in."""
 
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from tests import ensemble as zk
 from tests.cluster.worlds import MemoryWorld, ZooKeeperWorld
+
+OUTAGE_S = 100
+
+
+class LongOutage:
+    """The process that lives through it, beside the other tests."""
+
+    def __init__(self, root):
+        self.directory = Path(tempfile.mkdtemp(prefix="pvc-outage-"))
+        self.log = self.directory / "log"
+        command = [sys.executable, "-m", "tests.cluster.long_outage", str(self.directory), str(OUTAGE_S)]
+        with self.log.open("wb") as log:  # a pipe that nobody reads yet would block whoever logs
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=root, preexec_fn=zk.die_with_parent
+            )
+
+    def result(self):
+        """What it found out, once it is over."""
+        output, _ = self.process.communicate(timeout=OUTAGE_S + 120)
+        assert self.process.returncode == 0, self.log.read_text()
+        return json.loads(output)
+
+    def end(self):
+        """Leave nothing behind, whether it is over or not."""
+        self.process.kill()  # its servers die with it
+        self.process.communicate()
+        shutil.rmtree(self.directory)
+
+
+LONG_OUTAGE = pytest.StashKey[LongOutage]()
+
+
+def pytest_collection_finish(session):
+    """Begin the long outage now, so that it is over by the time its test has its turn."""
+    wanted = any("long_outage" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and zk.available() and not session.config.option.collectonly:
+        session.config.stash[LONG_OUTAGE] = LongOutage(session.config.rootpath)
+
+
+def pytest_sessionfinish(session):
+    """The tests may have stopped early."""
+    outage = session.config.stash.get(LONG_OUTAGE, None)
+    if outage is not None:
+        outage.end()
+
+
+@pytest.fixture
+def long_outage(request, require):
+    """What was started at the beginning."""
+    require("ZooKeeper", zk.available(), "install the Debian package zookeeper")
+    return request.config.stash[LONG_OUTAGE]
 
 
 @pytest.fixture(scope="session")
