@@ -83,6 +83,10 @@ class Rows:
         offset = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
         return index, self.flat[first[index] + offset]
 
+    def one(self, key: int) -> Numbers:
+        """The rows of one key."""
+        return self.of(np.array([key]))[1]
+
     def _settle(self) -> None:
         """Move rows that were computed since the last call into the array, which doubles as it grows."""
         if not self.pending:

@@ -1,28 +1,22 @@
 """The nodes of the checked cluster: power, daemon, session, and the protocol's part of their records.
-
-A state of this part is one :class:`Host` per node. What a node's daemon decides comes from :func:`pvc.core.decide.node_moves`, on the real tables; this module
-adds what the world does to nodes: power, crashes, cuts, expiries, fence devices. Time is absent: a wait may be over at any moment.
-
-What is merged, and why that loses nothing: a daemon that is cut off beyond its session, one that crashed, and a machine that is still booting cannot do
-anything until they join, and all three keep whatever guests and libvirt jobs the hypervisor has (none after a boot); so they are one state, ``DOWN``.
-An order to cut power that executes after its fencer gave up on it is a power loss like any other, which may happen at any time anyway. :func:`tidied` drops
-what no decision can depend on any more.
+ A state of this part is one :class:`Host` per node. What a node's daemon decides comes from :func:`pvc.core.decide.node_moves`, on the real
+tables; this module adds what the world does to nodes: power, crashes, cuts, expiries, fence devices. Time is absent: a wait may be over at
+any moment.
+ What is merged, and why that loses nothing: a daemon that is cut off beyond its session, one that crashed, and a machine that is still
+booting cannot do anything until they join, and all three keep whatever guests and libvirt jobs the hypervisor has (none after a boot); so
+they are one state, ``DOWN``. An order to cut power that executes after its fencer gave up on it is a power loss like any other, which may
+happen at any time anyway. :meth:`NodeModel.tidied` drops what no decision can depend on any more.
 """
 
 from collections.abc import Iterator
 from enum import IntEnum
-from itertools import product
 from typing import NamedTuple
 
-from pvc.core.decide import Move, node_moves
+from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import NodeFacts, Self, Watch
-from pvc.fsm.fire import after
-from pvc.fsm.row import Row, enabled
+from pvc.fsm.row import Row, Table, enabled
 from pvc.fsm.states import By, Daemon, Effect, Fence, Flush, Power
-from pvc.fsm.tables import TABLES
 from pvc.fsm.views import NodeLife, NodeView
-
-FLUSH, FENCE = TABLES["flush"], TABLES["fence"]
 
 
 class Phys(IntEnum):
@@ -71,8 +65,8 @@ def facts(hosts: Hosts) -> dict[int, NodeFacts]:
 class NodeModel:
     """All moves of the node part; ``lies`` plants a fence device that confirms what it did not do."""
 
-    def __init__(self, exact: bool = True, lies: bool = False) -> None:
-        self.exact = exact
+    def __init__(self, rules: Rules = RULES, lies: bool = False) -> None:
+        self.rules = rules
         self.lies = lies
 
     def steps(self, hosts: Hosts) -> Iterator[Step]:
@@ -130,32 +124,32 @@ class NodeModel:
             yield Power.off, "F"
 
     def _join(self, hosts: Hosts, i: int) -> Iterator[Step]:
-        for move in node_moves(i, i, facts(hosts), Watch(), Self(joined=False)):
-            life = after(move.table, move.row, move.view)
+        for move in self.rules.node_moves(i, i, facts(hosts), Watch(), Self(joined=False)):
+            life = self._after(move)
             kind = "C" if hosts[i].life.daemon is Daemon.stop else "S"  # a daemon that was stopped is started by hand
-            new = Host(Phys.UP, life)  # type: ignore[arg-type]
+            new = Host(Phys.UP, life)
             yield Step((move.row.trigger, i), kind, put(hosts, i, new), joins=i)
 
     def _decide(self, hosts: Hosts, me: int, node: int) -> Iterator[Step]:
         known, host = facts(hosts), hosts[node]
         seen: set[Row] = set()
-        readings = (Power.unread, Power.on, Power.silent) if host.reading is Power.unread and not self.exact else (host.reading or Power.unread,)
-        for reading, due in product(readings, (False, True)):
-            watch = Watch(reading, busy=host.reading is None, due=due, concerns=True)
-            for move in node_moves(me, node, known, watch, Self(joined=True, inventory=True)):
+        for due in (False, True):
+            watch = Watch(host.reading or Power.unread, busy=host.reading is None, due=due, concerns=True)
+            for move in self.rules.node_moves(me, node, known, watch, Self(joined=True, inventory=True)):
                 if move.row not in seen:
                     seen.add(move.row)
                     yield from self._fire(hosts, me, node, move, "T" if due else "S")
         if node == me and host.life.daemon in (Daemon.init, Daemon.run):
-            for move in node_moves(me, me, known, Watch(), Self(joined=True, stopping=True)):
+            for move in self.rules.node_moves(me, me, known, Watch(), Self(joined=True, stopping=True)):
                 if move.row.trigger == "leave":
-                    stopped = host._replace(phys=Phys.DOWN, life=after(move.table, move.row, move.view))
+                    stopped = host._replace(phys=Phys.DOWN, life=self._after(move))
                     yield Step(("is stopped", me), "C", put(hosts, me, stopped))
 
     def _fire(self, hosts: Hosts, me: int, node: int, move: Move, kind: str) -> Iterator[Step]:
         host, label = hosts[node], (move.row.trigger, me, node)
-        life = after(move.table, move.row, move.view)
-        fresh = host.reading if life.by == host.life.by and life.fence is not Fence.none else Power.unread  # type: ignore[union-attr]
+        life = self._after(move)
+        claimed = Effect.read_power in move.row.effects or life.by is None
+        fresh = Power.unread if claimed else host.reading
         new = host._replace(life=life, reading=fresh)
         if move.row.trigger == "flushed":
             yield Step(label, kind, put(hosts, node, new), unless_held=node)
@@ -171,41 +165,34 @@ class NodeModel:
             yield Step(label, kind, put(hosts, node, new))
 
     def _client(self, hosts: Hosts, i: int) -> Iterator[Step]:
-        host = hosts[i]
+        host, flush, fence = hosts[i], self.rules.tables["flush"], self.rules.tables["fence"]
         view = NodeView(host.life, i, alive=host.phys in WITH_SESSION)
-        for row in enabled(FLUSH, host.life.flush, By.CLIENT, view):
-            yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=after(FLUSH, row, view))))
+        for row in enabled(flush, host.life.flush, By.CLIENT, view):
+            yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(flush, row, view))))
         if host.phys is Phys.OFF:  # the operator looks before giving their word
-            for row in enabled(FENCE, host.life.fence, By.CLIENT, view):
-                yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=after(FENCE, row, view), reading=Power.unread)))
+            for row in enabled(fence, host.life.fence, By.CLIENT, view):
+                yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(fence, row, view), reading=Power.unread)))
 
+    def _after(self, move: Move) -> NodeLife:
+        life = self.rules.after(move)
+        assert isinstance(life, NodeLife)
+        return life
+
+    def _told(self, table: Table, row: Row, view: NodeView) -> NodeLife:
+        return self._after(Move(table, row, view, By.CLIENT))
 
     def tidied(self, hosts: Hosts) -> Hosts:
-        """The same hosts without what no decision can depend on; in the coarse model also without what only delays."""
-        return tidied(hosts) if self.exact else tuple(_coarse(host) for host in tidied(hosts))
+        """The same hosts without what no decision can depend on any more.
+
+        A reading lives in its fencer's memory: it is gone with the daemon that made it, and counts for nothing once the fence is proven.
+        Without a session, ``init`` and ``run`` differ in nothing that any row reads.
+        """
+        return tuple(_tidied(hosts, host) for host in hosts)
+
 
 def put(hosts: Hosts, i: int, host: Host) -> Hosts:
     """The same hosts with one of them changed."""
     return (*hosts[:i], host, *hosts[i + 1 :])
-
-
-READING_AS = {Power.on: Power.unread, Power.silent: Power.unread}
-
-
-def _coarse(host: Host) -> Host:
-    """Whether a node is flushed decides when VMs may come and must go, which the coarse model leaves open; a reading other than off proves nothing."""
-    life = host.life
-    reading = host.reading if host.reading is None else READING_AS.get(host.reading, host.reading)
-    return Host(host.phys, life if life.flush is Flush.ready else NodeLife(life.daemon, Flush.ready, life.fence, life.by), reading)
-
-
-def tidied(hosts: Hosts) -> Hosts:
-    """The same hosts without what no decision can depend on any more.
-
-    A reading lives in its fencer's memory: it is gone with the daemon that made it, and counts for nothing once the fence is proven. Without a session,
-    ``init`` and ``run`` differ in nothing that any row reads.
-    """
-    return tuple(_tidied(hosts, host) for host in hosts)
 
 
 def _tidied(hosts: Hosts, host: Host) -> Host:

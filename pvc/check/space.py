@@ -1,15 +1,13 @@
 """The space of states: numbering, symmetry, and the successors of many states at once.
-
-A state of the cluster is one integer: the number of its node part, the numbers of its VMs' blocks, and the faults that are left. The moves of a node part, and
-those of a block under one view of the nodes, are computed once by the real rows and kept as arrays. That a VM's moves depend on the nodes and on itself alone
-holds by construction: no guard reads another VM (budgets live in the executor).
-
-Node names are interchangeable, and so are VMs. Of all states that differ in names alone one is kept: the node part is brought into its least form, and of the
-permutations that lead there the one that gives the least blocks. No guard compares names with anything but names, so this hides no behaviour;
-``tests/check`` compares verdicts and reachable blocks with the unreduced space.
+ A state of the cluster is one integer: the number of its node part and the numbers of its VMs' blocks. The moves of a node part, and those
+of a block under one view of the nodes, are computed once by the real rows and kept as arrays. That a VM's moves depend on the nodes and on
+itself alone holds by construction: no guard reads another VM (budgets live in the executor).
+ Node names are interchangeable, and so are VMs. Of all states that differ in names alone one is kept: the node part is brought into its
+least form, and of the permutations that lead there the one that gives the least blocks. No guard compares names with anything but names, so
+this hides no behaviour; ``tests/check`` compares verdicts and reachable blocks with the unreduced space.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -18,8 +16,10 @@ import numpy as np
 
 from pvc.check import guests, nodes
 from pvc.check.arrays import Column, Interned, Numbers, Rows
+from pvc.check.coarse import CoarseGuestModel, CoarseNodeModel
 from pvc.check.guests import Block, GuestModel, Seen, View
 from pvc.check.nodes import Host, Hosts, NodeModel, Phys
+from pvc.core.decide import RULES, Rules
 from pvc.fsm.states import Daemon, Domain, Guest, Handover, Request
 
 KINDS = "SFLHCT"  # system, fault, action fails, healing, client, system after a wait
@@ -30,11 +30,10 @@ FAULTS = (KINDS.index("F"), KINDS.index("L"))
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What is checked: nodes, VMs, faults (``None``: any number), hand-over, and whether names are reduced."""
+    """What is checked: nodes, VMs, hand-over, whether names are reduced, and whether the model is the exact or the coarse one."""
 
     nodes: int = 2
     vms: int = 1
-    faults: int | None = None
     handover: Handover = Handover.paused
     symmetry: bool = True
     exact: bool = True
@@ -45,7 +44,6 @@ class State(NamedTuple):
 
     hosts: Hosts
     blocks: tuple[Block, ...]
-    faults: int
 
 
 class Edges(NamedTuple):
@@ -59,17 +57,18 @@ class Edges(NamedTuple):
 class Space:
     """All states of one model, by number."""
 
-    def __init__(self, size: Size, node_model: NodeModel | None = None, guest_model: GuestModel | None = None) -> None:
+    def __init__(
+        self, size: Size, rules: Rules = RULES, node_model: NodeModel | None = None, guest_model: GuestModel | None = None
+    ) -> None:
         self.size = size
-        self.node_model = node_model or NodeModel(size.exact)
-        self.guest_model = guest_model or GuestModel(size.nodes, size.handover, size.exact)
+        self.node_model = node_model or (NodeModel if size.exact else CoarseNodeModel)(rules)
+        self.guest_model = guest_model or (GuestModel if size.exact else CoarseGuestModel)(size.nodes, size.handover, rules)
         self.hosts: Interned[Hosts] = Interned()
         self.blocks: Interned[Block] = Interned()
         self.views: Interned[View] = Interned()
         self.perms = list(permutations(range(size.nodes))) if size.symmetry else [tuple(range(size.nodes))]
-        self.fault_bits = 0 if size.faults is None else size.faults.bit_length()
         self.block_bits = 30 if size.vms < 2 else 20
-        self.view_of = Column(lambda n: self.views(view(self.hosts.items[n])))
+        self.view_of = Column(lambda n: self.views(view(self.hosts.items[n], size.exact)))
         self.least = Column(self._least)
         self.ways = Column(self._ways)
         self.renamed = [Column(lambda b, p=perm: self.blocks(guests.permuted(self.blocks.items[b], p))) for perm in self.perms]  # type: ignore[misc]
@@ -84,35 +83,34 @@ class Space:
 
     def initial(self) -> int:
         """The state in which every node works and every VM is off."""
-        return self.pack(State((Host(),) * self.size.nodes, (self.guest_model.initial(),) * self.size.vms, self.size.faults or 0))
+        return self.pack(State((Host(),) * self.size.nodes, (self.guest_model.initial(),) * self.size.vms))
 
     def pack(self, state: State) -> int:
         """The number of a state, names reduced."""
         node = np.array([self.hosts(self.node_model.tidied(state.hosts))])
         blocks = np.array([[self.blocks(block) for block in state.blocks]], dtype=np.int64).reshape(1, self.size.vms)
-        return int(self._canonical(node, blocks, np.array([state.faults]))[0])
+        return int(self._canonical(node, blocks)[0])
 
     def unpack(self, number: int) -> State:
         """The state of a number."""
-        node, blocks, faults = self.split(np.array([number]))
-        return State(self.hosts.items[int(node[0])], tuple(self.blocks.items[b] for b in blocks[0].tolist()), int(faults[0]))
+        node, blocks = self.split(np.array([number]))
+        return State(self.hosts.items[int(node[0])], tuple(self.blocks.items[b] for b in blocks[0].tolist()))
 
-    def split(self, states: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-        """Node parts, blocks (shape (states, vms)) and faults left of many states."""
-        faults = states & ((1 << self.fault_bits) - 1)
-        rest = states >> self.fault_bits
+    def split(self, states: Numbers) -> tuple[Numbers, Numbers]:
+        """Node parts and blocks (shape (states, vms)) of many states."""
         mask = (1 << self.block_bits) - 1
         blocks = np.empty((len(states), self.size.vms), dtype=np.int64)
+        rest = states
         for d in reversed(range(self.size.vms)):
             blocks[:, d] = rest & mask
             rest = rest >> self.block_bits
-        return rest, blocks, faults
+        return rest, blocks
 
-    def _join(self, node: Numbers, blocks: Numbers, faults: Numbers) -> Numbers:
+    def _join(self, node: Numbers, blocks: Numbers) -> Numbers:
         number = node
         for d in range(self.size.vms):
             number = (number << self.block_bits) | blocks[:, d]
-        return (number << self.fault_bits) | faults
+        return number
 
     # ---- symmetry
 
@@ -134,7 +132,7 @@ class Space:
     def _ways(self, n: int) -> int:
         return self._forms(n)[1]
 
-    def _canonical(self, node: Numbers, blocks: Numbers, faults: Numbers) -> Numbers:
+    def _canonical(self, node: Numbers, blocks: Numbers) -> Numbers:
         least, ways = self.least[node], self.ways[node]
         best = np.full(len(node), np.iinfo(np.int64).max, dtype=np.int64)
         for p in range(len(self.perms)):
@@ -144,21 +142,32 @@ class Space:
             renamed = blocks[which] if p == 0 else self.renamed[p][blocks[which].reshape(-1)].reshape(-1, self.size.vms)
             if self.size.vms > 1 and self.size.symmetry:
                 renamed = np.sort(renamed, axis=1)
-            best[which] = np.minimum(best[which], self._join(least[which], renamed, faults[which]))
+            best[which] = np.minimum(best[which], self._join(least[which], renamed))
         return best
 
     # ---- moves
 
     def _node_rows(self, n: int) -> list[tuple[int, ...]]:
-        return [
-            (self.hosts(self.node_model.tidied(step.hosts)), KINDS.index(step.kind), operation(step, self.size.nodes), condition(step, self.size.nodes))
-            for step in self.node_model.steps(self.hosts.items[n])
-        ]
+        steps = self.node_model.steps(self.hosts.items[n])
+        count = self.size.nodes
+        return self._told_apart(
+            (self.hosts(self.node_model.tidied(step.hosts)), operation(step, count), condition(step, count), KINDS.index(step.kind))
+            for step in steps
+        )
 
     def _guest_rows(self, code: int) -> list[tuple[int, ...]]:
         block, view_number = code >> VIEW_BITS, code & ((1 << VIEW_BITS) - 1)
         steps = self.guest_model.steps(self.views.items[view_number], self.blocks.items[block])
-        return sorted({(self.blocks(step.block), KINDS.index(step.kind)) for step in steps if step.block != self.blocks.items[block]})
+        return self._told_apart(
+            (self.blocks(step.block), KINDS.index(step.kind)) for step in steps if step.block != self.blocks.items[block]
+        )
+
+    def _told_apart(self, rows: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Rows without repetition; where classes do not matter but for their cost, the cheapest of each that leads to the same."""
+        if self.size.exact:
+            return sorted(set(rows))
+        cheapest = {row[:-1]: row[-1] in FAULTS for row in sorted(rows, key=lambda row: row[-1] in FAULTS, reverse=True)}
+        return [(*row, FAULTS[0] if costly else SYSTEM[0]) for row, costly in cheapest.items()]
 
     def _touch(self, b: int, op: int) -> Block:
         block = self.blocks.items[b]
@@ -167,20 +176,20 @@ class Space:
 
     def successors(self, states: Numbers) -> Edges:
         """Every successor of every state."""
-        node, blocks, faults = self.split(states)
-        parts = [self._node_edges(node, blocks, faults), *(self._guest_edges(node, blocks, faults, d) for d in range(self.size.vms))]
+        node, blocks = self.split(states)
+        parts = [self._node_edges(node, blocks), *(self._guest_edges(node, blocks, d) for d in range(self.size.vms))]
         return Edges(*(np.concatenate([part[i] for part in parts]) for i in range(3)))
 
-    def _node_edges(self, node: Numbers, blocks: Numbers, faults: Numbers) -> Edges:
+    def _node_edges(self, node: Numbers, blocks: Numbers) -> Edges:
         index, rows = self.node_rows.of(node)
-        allowed = self._allowed(blocks, index, rows[:, 3])
+        allowed = self._allowed(blocks, index, rows[:, 2])
         index, rows = index[allowed], rows[allowed]
         moved = blocks[index]
-        for op in np.unique(rows[:, 2]).tolist():
+        for op in np.unique(rows[:, 1]).tolist():
             if op:
-                which = rows[:, 2] == op
+                which = rows[:, 1] == op
                 moved[which] = self.touched[op][moved[which].reshape(-1)].reshape(-1, self.size.vms)
-        return self._edges(index, rows[:, 0], moved, faults[index], rows[:, 1])
+        return Edges(index, self._canonical(rows[:, 0], moved), rows[:, 3])
 
     def _allowed(self, blocks: Numbers, index: Numbers, conditions: Numbers) -> Any:
         """Which moves' conditions on the VMs hold: ``flushed`` and ``called`` ask for the absence of VMs."""
@@ -191,23 +200,15 @@ class Space:
             allowed[asked] = (held_by >> (conditions[asked] - 1)) & 1 == 0
         return allowed
 
-    def _guest_edges(self, node: Numbers, blocks: Numbers, faults: Numbers, d: int) -> Edges:
+    def _guest_edges(self, node: Numbers, blocks: Numbers, d: int) -> Edges:
         index, rows = self.guest_rows.of((blocks[:, d] << VIEW_BITS) | self.view_of[node])
         moved = blocks[index]
         moved[:, d] = rows[:, 0]
-        return self._edges(index, node[index], moved, faults[index], rows[:, 1])
-
-    def _edges(self, index: Numbers, node: Numbers, blocks: Numbers, faults: Numbers, kind: Numbers) -> Edges:
-        if self.size.faults is not None:
-            costly = np.isin(kind, FAULTS)
-            affordable = ~costly | (faults > 0)
-            index, node, blocks, kind = index[affordable], node[affordable], blocks[affordable], kind[affordable]
-            faults = faults[affordable] - costly[affordable]
-        return Edges(index, self._canonical(node, blocks, faults), kind)
+        return Edges(index, self._canonical(node[index], moved), rows[:, 1])
 
     def is_bad(self, states: Numbers) -> Any:
         """Which of these states violate safety."""
-        _, blocks, _ = self.split(states)
+        _, blocks = self.split(states)
         if not self.size.vms:
             return np.zeros(len(states), dtype=bool)
         return self.bad[blocks.reshape(-1)].reshape(-1, self.size.vms).any(axis=1)
@@ -225,17 +226,12 @@ class Space:
                 blocks = tuple(guests.powerless(block, step.clears) for block in blocks)
             if step.joins >= 0:
                 blocks = tuple(guests.joined(block, step.joins) for block in blocks)
-            yield from self._afforded(step.label, step.kind, State(self.node_model.tidied(step.hosts), blocks, state.faults))
-        seen = view(state.hosts)
+            yield step.label, step.kind, State(self.node_model.tidied(step.hosts), blocks)
+        seen = view(state.hosts, self.size.exact)
         for d, block in enumerate(state.blocks):
             for move in self.guest_model.steps(seen, block):
                 blocks = (*state.blocks[:d], move.block, *state.blocks[d + 1 :])
-                yield from self._afforded((f"vm{d}", *move.label), move.kind, State(state.hosts, blocks, state.faults))
-
-    def _afforded(self, label: tuple[object, ...], kind: str, state: State) -> Iterator[tuple[tuple[object, ...], str, State]]:
-        costs = self.size.faults is not None and kind in "FL"
-        if not costs or state.faults > 0:
-            yield label, kind, state._replace(faults=state.faults - costs)
+                yield (f"vm{d}", *move.label), move.kind, State(state.hosts, blocks)
 
 
 def operation(step: nodes.Step, count: int) -> int:
@@ -259,12 +255,12 @@ def held(block: Block) -> int:
     return bits
 
 
-def view(hosts: Hosts) -> View:
+def view(hosts: Hosts, exact: bool) -> View:
     """What VM moves read of the nodes."""
-    return tuple(_seen(host) for host in hosts)
+    return tuple(_seen(host, exact) for host in hosts)
 
 
-def _seen(host: Host) -> Seen:
+def _seen(host: Host, exact: bool) -> Seen:
     alive = host.phys in nodes.WITH_SESSION
     works = alive and host.life.daemon is Daemon.run
     fenced = host.life.daemon is Daemon.fenced
@@ -276,6 +272,7 @@ def _seen(host: Host) -> Seen:
         flush=host.life.flush if works else None,
         fenced=fenced,
         by=host.life.by if fenced else None,
+        stopped=exact and host.life.daemon is Daemon.stop,
     )
 
 

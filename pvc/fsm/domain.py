@@ -27,7 +27,7 @@ STATES = (
     State(FAILED, "It would not stay up; the reason is in the record.", rests=True, needs_human="the cause lies outside of PVC: look at the reason, then start it"),
     State(DISABLE, "It is off, and stays off until it is enabled or started.", rests=True, needs_human="that is what disable means"),
     State(CONFLICT, "A guest of it runs on a node that does not own it; nobody touches either until an admin resolves it."),
-    State(DELETE, "It is undefined: its records are gone.", final=True),
+    State(DELETE, "It is undefined: its records are gone, and whoever still holds a copy of it drops it.", final=True),
 )
 
 REFUSALS = {
@@ -59,7 +59,6 @@ REFUSALS = {
     "evacuate": "it is {state}: it is not running undisturbed",
     "relocate": "it is {state}: it is not running undisturbed",
     "go_home": "it is {state}: it is not running undisturbed",
-    "at_home": "it is {state}: it is not running undisturbed",
     "forget": "it is {state}: it is not running undisturbed",
     "call_home": "it is {state}: it is not running undisturbed",
     "call_off": "it is {state}: no migration is in flight",
@@ -69,7 +68,7 @@ REFUSALS = {
     "cleared": "it is {state}: there is no conflict",
     "suspend_stray": "it is {state}: nobody owns it, so a guest is a conflict",
     "discard_stray": "it is {state}: it is not known to run elsewhere",
-    "discard_copy": "it is {state}: it is gone",
+    "discard_copy": "it is {state}: no state keeps a copy that no migration brings",
     "recover": "it is {state}: there is nothing to recover",
 }
 
@@ -133,7 +132,6 @@ ROWS = (
     Row("overdue",   (SHUTDOWN, RESTART),       DESTROY,  OWNER, (g.HERE, g.INTERRUPTIBLE, g.DUE),        {},                                                (Effect.destroy,),  "The guest ignored the request beyond its deadline (H23)."),
     Row("overdue",   (DESTROY,),                None,     OWNER, (g.HERE, g.IDLE, g.DUE),                 {},                                                (Effect.destroy,),  "Cutting its power did not work the last time."),
     Row("ask_again", (SHUTDOWN, RESTART),       None,     OWNER, (g.RUNS, g.IDLE),                        {},                                                (Effect.shutdown,), "A daemon that starts anew cannot know whether the guest was asked."),
-    Row("at_home",   (START,),                  None,     OWNER, (g.ASKED_HOME, g.AT_HOME),               {"request": Request.none},                         (), "It is where it was called to."),
     Row("go_home",   (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.ASKED_HOME, g.HOME_FITS, g.HOME_UNTRIED), {**ASK_HOME, "kind": Kind.home}, (), "Its home called it.", BEGIN),
     Row("evacuate",  (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.LEAVING, g.CHOICE_OTHER, g.CHOICE_FITS, g.CHOICE_UNTRIED), {**ASK, "kind": Kind.migrate}, (), "This node is being flushed.", BEGIN),
     Row("relocate",  (START,),                  RESTART,  OWNER, (*UNDISTURBED, g.LEAVING, g.COLD, g.CHOICE_OTHER, g.CHOICE_FITS), {"target": Take.choice},  (Effect.shutdown,), "This node is being flushed, and the guest cannot move live."),
@@ -150,7 +148,7 @@ ROWS = (
     Row("cleared",   (CONFLICT,),               STOP,     TARGET, (g.ABSENT, g.IDLE),                     NOBODY,                                            (), "The guest that should not have been is gone."),
     Row("suspend_stray", OWNED,                 None,     HOST,  (g.STRAY_GUEST, g.IDLE),                 {},                                                (Effect.suspend,),  "Another node owns it: this copy must not run on (H28)."),
     Row("discard_stray", (START,),              None,     HOST,  (g.STRAY_PAUSED, g.IDLE),                {},                                                (Effect.discard,),  "Its owner reports it running, so the suspended copy can go."),
-    Row("discard_copy", (*OFF, PLACE, *OWNED, CONFLICT), None, HOST, (g.STRAY_COPY, g.IDLE),              {},                                                (Effect.discard,),  "The migration that brought this copy is over, and the record does not want it."),
+    Row("discard_copy", (*OFF, PLACE, *OWNED, CONFLICT, DELETE), None, HOST, (g.STRAY_COPY, g.IDLE),              {},                                                (Effect.discard,),  "The migration that brought this copy is over, and the record does not want it."),
 
     # Its owner is proven to be off: the holder of that fence gives it away (I4, H68).
     Row("recover",   OWNED,                     STOP,     FENCER, (g.OWNER_GONE, g.COPY_HARMLESS, g.WANTS_STOP),    NOBODY,                                  (), "What was wanted off is off with its node.", DROP),

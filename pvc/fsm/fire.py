@@ -1,29 +1,31 @@
 """What firing a row makes of a record: pure, and the same for daemon, simulator and checker."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import cast
 
 from pvc.fsm.row import Row, Table
 from pvc.fsm.states import Word
 from pvc.fsm.tables import FIELDS, TABLES
-from pvc.fsm.views import DomainView, Life, NodeLife, NodeView, taken
+from pvc.fsm.views import DomainView, Life, NodeLife, NodeView, SessionLife, SessionView, taken
 
-Record = TypeVar("Record", Life, NodeLife)
+Record = Life | NodeLife | SessionLife
+View = DomainView | NodeView | SessionView
 
 
-def state_of(table: Table, life: Life | NodeLife) -> Word:
+def state_of(table: Table, life: Record) -> Word:
     """The state that this machine is in, according to the record."""
     return cast(Word, getattr(life, FIELDS[table.name]))
 
 
-def partner_row(row: Row, view: DomainView | NodeView) -> Row | None:
+def partner_row(row: Row, view: View, tables: Mapping[str, Table] = TABLES) -> Row | None:
     """The row of the partner table that commits in the same write.
 
     Raises LookupError when the partner's state does not take it, which the tables' own tests exclude.
     """
     if row.joint is None:
         return None
-    table, trigger = TABLES[row.joint[0]], row.joint[1]
+    table, trigger = tables[row.joint[0]], row.joint[1]
     state = state_of(table, view.life)
     for candidate in table.rows_for(trigger):
         if state in candidate.source and candidate.refuse(view) is None:
@@ -31,10 +33,10 @@ def partner_row(row: Row, view: DomainView | NodeView) -> Row | None:
     raise LookupError(f"'{row}' needs '{table.name}.{trigger}', which '{state}' does not take")
 
 
-def after(table: Table, row: Row, view: DomainView | NodeView) -> Life | NodeLife:
+def after(table: Table, row: Row, view: View, tables: Mapping[str, Table] = TABLES) -> Record:
     """The record as it stands after this row, its partner included, has fired in this view."""
     changes: dict[str, object] = {}
-    partner = partner_row(row, view)
+    partner = partner_row(row, view, tables)
     if partner is not None and row.joint is not None:
         changes.update({name: taken(value, view) for name, value in partner.sets.items()})
         if partner.dest is not None:

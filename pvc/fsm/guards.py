@@ -34,7 +34,9 @@ INTERRUPTIBLE = Guard("no job but a shutdown in flight", lambda v: v.job in (Job
 MIGRATING = Guard("the migration job runs", lambda v: v.job is Job.migrate, "no migration job is in flight")
 DUE = Guard("time is over", lambda v: v.due, "its time is not over")
 BUDGET = Guard("restarts are left", lambda v: v.life.restarts < v.budget, "it failed {v.life.restarts} times in a row")
-NO_BUDGET = Guard("restarts are used up", lambda v: v.life.restarts >= v.budget, "only {v.life.restarts} of {v.budget} restarts are used up")
+NO_BUDGET = Guard(
+    "restarts are used up", lambda v: v.life.restarts >= v.budget, "only {v.life.restarts} of {v.budget} restarts are used up"
+)
 RESTARTED = Guard("restarts are counted", lambda v: v.life.restarts > 0, "nothing is counted against it")
 AVOIDS = Guard("targets are avoided", lambda v: bool(v.life.avoid), "it avoids no node")
 STAYS_OFF = Guard("its own power-off is final", lambda v: v.stays_off, "it did not power itself off, or its policy starts it again")
@@ -49,9 +51,10 @@ CHOICE_UNTRIED = Guard("choice did not just fail", lambda v: v.choice not in v.l
 ME_FITS = Guard("this node fits", lambda v: v.me in v.fits, "{v.why_me}", ("me",))
 TARGET_UNFIT = Guard("its target does not fit", lambda v: v.life.target not in v.fits, "{v.life.target} is about to take it")
 HOME_FITS = Guard("its home fits", lambda v: v.life.home in v.fits, "{v.why_home}", ("home",))
-HOME_UNTRIED = Guard("its home did not just fail", lambda v: v.life.home not in v.life.avoid, "{v.life.home} failed to take it a moment ago")
+HOME_UNTRIED = Guard(
+    "its home did not just fail", lambda v: v.life.home not in v.life.avoid, "{v.life.home} failed to take it a moment ago"
+)
 DISPLACED = Guard("away from home", lambda v: v.life.owner != v.life.home, "it is at home on {v.life.home}")
-AT_HOME = Guard("at home", lambda v: v.life.owner == v.life.home, "it is away from home")
 OWNER_ALIVE = Guard("its node answers", lambda v: v.life.owner in v.alive, "its node {v.life.owner} does not answer")
 OWNER_GONE = Guard("its node is proven off", lambda v: v.life.owner in v.gone, "{v.life.owner} is not proven to be off", ("owner",))
 TARGET_GONE = Guard("its target is proven off", lambda v: v.life.target in v.gone, "{v.life.target} is not proven to be off", ("target",))
@@ -110,7 +113,7 @@ NOT_MOVING = Guard(
 
 def _copy_harmless(view: DomainView) -> bool:
     life = view.life
-    if life.phase in (Migration.asked, Migration.handover) or life.target in view.gone or view.target_rebooted:
+    if life.phase not in (Migration.accepted, Migration.moving) or life.target in view.gone or view.target_rebooted:
         return True
     # A paused copy runs on the record's word alone; libvirt's own hand-over may already run it.
     return life.handover is Handover.paused and not target_here(view)
@@ -130,7 +133,9 @@ STRAY_COPY = Guard(
     "no unexpected copy is on {v.me}",
 )
 STRAY_GUEST = Guard(
-    "the guest runs here unexpectedly", lambda v: v.guest is Guest.running and not _expected(v), "the guest is not running on {v.me} unexpectedly"
+    "the guest runs here unexpectedly",
+    lambda v: v.guest is Guest.running and not _expected(v),
+    "the guest is not running on {v.me} unexpectedly",
 )
 PAUSED = Guard("the guest is paused here", lambda v: v.guest is Guest.paused, "the guest is {v.guest} on {v.me}")
 PAUSED_HANDOVER = Guard("paused hand-over", lambda v: v.life.handover is Handover.paused, "libvirt hands over by itself")
@@ -143,7 +148,9 @@ LOST = Guard("it holds no session", lambda v: not v.alive, "{v.node} holds its s
 HOLDER_GONE = Guard("nobody holds its fence", lambda v: not v.holder_alive, "{v.life.by} holds its fence")
 CONCERNS = Guard("a VM names it", lambda v: v.concerns, "no VM names {v.node}: there is nothing to recover")
 READ_OFF = Guard("its power reads off, twice", lambda v: v.reading is Power.off, "the power of {v.node} reads {v.reading}")
-READ_NOT_OFF = Guard("its power does not read off", lambda v: v.reading in (Power.on, Power.silent), "the power of {v.node} reads {v.reading}")
+READ_NOT_OFF = Guard(
+    "its power does not read off", lambda v: v.reading in (Power.on, Power.silent), "the power of {v.node} reads {v.reading}"
+)
 READ_SILENT = Guard("its fence device is silent", lambda v: v.reading is Power.silent, "the fence device of {v.node} answers")
 UNREAD_OR_DUE = Guard("its power is unread, or was read long ago", lambda v: v.due or v.reading is Power.unread, "its power was just read")
 NODE_IDLE = Guard("no power job in flight", lambda v: not v.busy, "a power job is in flight")

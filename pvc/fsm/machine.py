@@ -12,13 +12,10 @@ from typing import Any, Protocol, cast
 from transitions import EventData, Machine
 
 from pvc.errors import PvcError, Refused
-from pvc.fsm.fire import after, partner_row, state_of
+from pvc.fsm.fire import Record, View, after, partner_row, state_of
 from pvc.fsm.row import Guard, Row, Table, explain
 from pvc.fsm.states import By, Effect, Word
 from pvc.fsm.tables import FIELDS, TABLES
-from pvc.fsm.views import DomainView, Life, NodeLife, NodeView
-
-View = DomainView | NodeView
 
 # It logs each callback of each trigger, below WARNING: more work than the trigger itself.
 logging.getLogger("transitions").setLevel(logging.WARNING)
@@ -63,7 +60,7 @@ class Tracker:
     fence_state = _state_in("fence")
     connection_state = _state_in("connection")
 
-    def __init__(self, name: str, life: Life | NodeLife) -> None:
+    def __init__(self, name: str, life: Record) -> None:
         self.name = name
         self.life = life
 
@@ -71,7 +68,7 @@ class Tracker:
 class Port(Protocol):
     """What a machine needs of the world; both calls get the view in which the row was decided."""
 
-    def commit(self, tracker: Tracker, row: Row, partner: Row | None, view: View, record: Life | NodeLife) -> None:
+    def commit(self, tracker: Tracker, row: Row, partner: Row | None, view: View, record: Record) -> None:
         """Write ``record`` in place of ``view.life``, all or nothing; raises when that was refused, lost, or has an unknown outcome."""
 
     def order(self, tracker: Tracker, effect: Effect, view: View) -> None:

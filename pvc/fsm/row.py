@@ -1,7 +1,7 @@
 """The row, the guard and the table: the form in which every transition of PVC is declared.
-
-A table is data. The daemon looks up in it, ``transitions`` machines are built from it, the checker explores it, the simulator runs it, the client
-explains it and the diagrams draw it. Constructing a :class:`Table` proves that it is sound; an unsound one raises :class:`TableError` at import.
+ A table is data. The daemon looks up in it, ``transitions`` machines are built from it, the checker explores it, the simulator runs it, the
+client explains it and the diagrams draw it. Constructing a :class:`Table` proves that it is sound; an unsound one raises
+:class:`TableError` at import.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,8 @@ class TableError(ValueError):
 class Guard:
     """A positive predicate over a frozen view; ``refusal`` is the sentence an admin reads when it does not hold.
 
-    ``checks`` names the node records whose version the commit must check, because the predicate read them: ``me``, ``choice``, ``owner``, ``target``.
+    ``checks`` names the node records whose version the commit must check, because the predicate read them: ``me``, ``choice``, ``owner``,
+    ``target``.
     """
 
     name: str
@@ -210,8 +211,8 @@ def _traps(table: Table) -> Iterable[str]:
     for state in table.states:
         exits = [row for row in table.rows if state.name in row.source and row.dest not in (None, state.name)]
         if state.final:
-            if any(state.name in row.source for row in table.rows):
-                yield f"state '{state.name}' is final and yet has a row"
+            if any(state.name in row.source and row.writes for row in table.rows):
+                yield f"state '{state.name}' is final and yet a row writes in it"
         elif not exits:
             yield f"state '{state.name}' has no way out"
         elif not state.needs_human and not any(row.by & ACTORS_WITHOUT_HUMANS for row in exits):

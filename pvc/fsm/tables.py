@@ -13,5 +13,12 @@ from pvc.fsm.row import Table, prove_joints
 TABLES: Mapping[str, Table] = {table.name: table for table in (NODE, FLUSH, DOMAIN, MIGRATION, FENCE, CONNECTION)}
 prove_joints(TABLES)
 
-FIELDS: Mapping[str, str] = {"node": "daemon", "flush": "flush", "domain": "state", "migration": "phase", "fence": "fence", "connection": "state"}
+FIELDS: Mapping[str, str] = {
+    "node": "daemon",
+    "flush": "flush",
+    "domain": "state",
+    "migration": "phase",
+    "fence": "fence",
+    "connection": "state",
+}
 """The field of the record that each machine moves."""

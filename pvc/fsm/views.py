@@ -1,13 +1,13 @@
 """What a guard may look at: frozen views without clock, randomness or I/O.
-
-A view holds the protocol's part of a record (:class:`Life`, :class:`NodeLife`), what the actor itself observes, and one chosen input. The daemon builds it
-from the records it read, the checker from its abstract state; guards cannot tell the difference.
+ A view holds the protocol's part of a record (:class:`Life`, :class:`NodeLife`), what the actor itself observes, and one chosen input. The
+daemon builds it from the records it read, the checker from its abstract state; guards cannot tell the difference.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pvc.fsm.states import Daemon, Domain, Fence, Flush, Guest, Handover, Job, Kind, Migration, Power, Request, Take, Want
+from pvc.fsm.states import Connection, Daemon, Domain, Fence, Flush, Guest, Handover, Job, Kind, Migration, Power, Request, Take, Want
 
 Node = Any  # the name of a node: str in a cluster, an int in the checker
 
@@ -127,22 +127,32 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLife:
+    """The state of this daemon's ZooKeeper connection; kept in memory alone."""
+
+    state: Connection = Connection.closed
+
+
+@dataclass(frozen=True, slots=True)
 class SessionView:
     """The ZooKeeper connection needs no facts: its triggers are the library's own words."""
 
+    life: SessionLife
 
-def taken(value: Any, view: DomainView | NodeView) -> Any:
+
+def taken(value: Any, view: DomainView | NodeView | SessionView) -> Any:
     """Resolve one value of a row's ``sets`` in this view."""
     if not isinstance(value, Take):
         return value
-    if value is Take.me:
+    if isinstance(view, NodeView) and value is Take.me:
         return view.me
-    if isinstance(view, NodeView):
-        raise TypeError(f"a node row cannot take '{value}'")
+    if not isinstance(view, DomainView):
+        raise TypeError(f"only a VM's row can take '{value}'")
     return _TAKEN[value](view)
 
 
-_TAKEN = {
+_TAKEN: dict[Take, Callable[[DomainView], Any]] = {
+    Take.me: lambda v: v.me,
     Take.choice: lambda v: v.choice,
     Take.choice_or_me: lambda v: v.me if v.choice is None else v.choice,
     Take.home: lambda v: v.life.home,
@@ -150,7 +160,7 @@ _TAKEN = {
     Take.my_boot: lambda v: v.my_boot,
     Take.next_epoch: lambda v: v.life.epoch + 1,
     Take.next_restart: lambda v: v.life.restarts + 1,
-    Take.avoid_target: lambda v: v.life.avoid if v.life.target in v.life.avoid else tuple(sorted((*v.life.avoid, v.life.target))),
+    Take.avoid_target: lambda v: tuple(sorted({*v.life.avoid, v.life.target} - {None})),
     Take.op_id: lambda v: v.op_id,
     Take.home_after: lambda v: v.me if v.life.kind is Kind.move else v.life.home,
     Take.request_again: lambda v: Request.home if v.life.kind is Kind.home else Request.none,
