@@ -78,7 +78,7 @@ class Server:
         text = CONFIG.format(directory=data, port=self.port, tick_ms=tick_ms, sync_ticks=sync_ticks, extra=extra)
         (self.directory / "zoo.cfg").write_text(text + members)
 
-    def start(self, java: str = JAVA) -> None:
+    def start(self, java: str) -> None:
         """Start it; `Ensemble.wait` tells when it serves."""
         environment = os.environ | {"JMXDISABLE": "true", "ZOO_LOG_DIR": str(self.directory), "JVMFLAGS": java}
         with (self.directory / "log").open("ab") as log:
@@ -120,7 +120,10 @@ class Server:
 class Ensemble:
     """Several servers with one tree."""
 
-    def __init__(self, directory: Path, servers: int = 3, tick_ms: int = 500, sync_ticks: int = 10, extra: str = "") -> None:
+    def __init__(
+        self, directory: Path, servers: int = 3, tick_ms: int = 500, sync_ticks: int = 10, extra: str = "", java: str = ""
+    ) -> None:
+        self._java = f"{JAVA} {java}"
         self.servers = [Server(number, directory / f"server{number}") for number in range(1, servers + 1)]
         members = "".join(f"server.{s.number}=127.0.0.1:{s.peer_port}:{s.election_port}\n" for s in self.servers)
         for server in self.servers:
@@ -135,7 +138,7 @@ class Ensemble:
         for server in self.servers:
             server.thaw()
             if server.process is None or server.process.poll() is not None:
-                server.start()
+                server.start(self._java)
         self.wait()
 
     def kill(self) -> None:
