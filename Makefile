@@ -42,10 +42,11 @@ check: setup  ## prove the state machines: every interleaving of a small cluster
 check-full: setup  ## the same for larger clusters
 	$(BIN)/pvc fsm check $(CHECK_FULL_SIZE)
 
-diagrams: setup  ## draw the state machines again, into diagrams/, and write docs/states.md
+diagrams: setup  ## draw the state machines again, into diagrams/, and write docs/states.md and docs/znodes.md
 	$(BIN)/pvc fsm diagram -o diagrams --format dot
 	$(BIN)/pvc fsm diagram -o diagrams --format svg
 	$(BIN)/pvc fsm diagram -o docs/states.md
+	$(BIN)/python -m pvc.cluster.reference > docs/znodes.md
 
 clean:  ## remove everything that was generated and is not kept in git
 	rm -rf $(VENV) .tox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

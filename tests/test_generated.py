@@ -7,17 +7,19 @@ import pytest
 
 from pvc.cli import picture
 from pvc.cli.fsm_diagram import build
+from pvc.cluster.reference import page
 from pvc.fsm.tables import TABLES
 
 ROOT = Path(__file__).parent.parent
 DIAGRAMS = ROOT / "diagrams"
+DOCUMENTS = {"docs/states.md": build(None, "md"), "docs/znodes.md": page().encode()}
 README = (DIAGRAMS / "README.md").read_text()
 HOW = "stale or missing: run `make diagrams`, look at the pictures, and commit them"
 
 
 def stale(folder):
     """The generated files in this copy of the repository that the rows would now make differently."""
-    expected = {f"diagrams/{machine}.dot": build(machine, "dot") for machine in TABLES} | {"docs/states.md": build(None, "md")}
+    expected = {f"diagrams/{machine}.dot": build(machine, "dot") for machine in TABLES} | DOCUMENTS
     wrong = [name for name, content in expected.items() if not (folder / name).is_file() or (folder / name).read_bytes() != content]
     # Another Graphviz draws other lines from the same text, so a picture is compared by the text it was drawn from.
     for machine in TABLES:
@@ -32,7 +34,8 @@ def repository(tmp_path):
     """A directory with freshly generated files, the SVGs reduced to what tells their origin."""
     for folder in ("diagrams", "docs"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "docs/states.md").write_bytes(build(None, "md"))
+    for name, content in DOCUMENTS.items():
+        (tmp_path / name).write_bytes(content)
     for machine in TABLES:
         text = build(machine, "dot")
         (tmp_path / f"diagrams/{machine}.dot").write_bytes(text)
@@ -44,14 +47,14 @@ def test_fresh_files_are_accepted(repository):
     assert stale(repository) == []
 
 
-@pytest.mark.parametrize("name", ["docs/states.md", "diagrams/node.dot", "diagrams/domain.svg"])
+@pytest.mark.parametrize("name", ["docs/states.md", "docs/znodes.md", "diagrams/node.dot", "diagrams/domain.svg"])
 def test_a_changed_file_is_noticed(repository, name):
     path = repository / name
     path.write_text(path.read_text().replace("e", "E", 30).replace("sha256 ", "sha256 0"))
     assert stale(repository) == [name]
 
 
-@pytest.mark.parametrize("name", ["docs/states.md", "diagrams/node.dot", "diagrams/domain.svg"])
+@pytest.mark.parametrize("name", ["docs/states.md", "docs/znodes.md", "diagrams/node.dot", "diagrams/domain.svg"])
 def test_a_missing_file_is_noticed(repository, name):
     (repository / name).unlink()
     assert stale(repository) == [name]

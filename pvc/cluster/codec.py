@@ -118,7 +118,7 @@ class Text(Kind):
 
     @property
     def words(self) -> str:
-        return self.rule or f"text, at most {self.limit} characters"
+        return self.rule.partition(":")[0] or f"text, at most {self.limit} characters"
 
     def read(self, value: Any, at: str) -> str:
         if not isinstance(value, str):

@@ -96,6 +96,7 @@ def test_an_operation_remembers_where_it_began_until_it_is_over(running):
     running.move("n2", trigger="accept")
     running.move("n1", Guest.running, trigger="begin")
     running.move("n1", Guest.absent, trigger="hand_over")
+    running.ask("stop")
     assert (running.domain().value.source, running.domain().value.life.owner) == ("n1", "n2")
     running.move("n2", Guest.running, trigger="migrated")
     assert running.domain().value.source is None
@@ -149,6 +150,14 @@ def test_a_stale_undefine_spares_the_successor(cluster):
     cluster.define(a_domain(gen="second", request="define-2"))
     assert refused(cluster.client, stale, znodes.generation(UUID, "first")) is Why.MISSING
     cluster.check()
+
+
+def test_a_vm_that_was_started_meanwhile_is_not_undefined(cluster):  # H25
+    cluster.define()
+    stale = cluster.ask_change("undefine")
+    cluster.ask("start", "n1")
+    assert refused(cluster.client, stale, znodes.domain(UUID)) is Why.VERSION
+    assert cluster.check().life.state is Domain.place
 
 
 def test_a_client_is_refused_when_the_node_it_chose_has_changed(cluster):
@@ -272,6 +281,14 @@ def test_a_second_vm_of_the_same_uuid_is_refused(cluster):
 def test_a_vm_that_could_not_be_read_again_is_not_defined(cluster, changes, xml):
     with pytest.raises(Unwritable):
         define_change(a_domain(**changes), xml, cluster.relied(), ROOT, AT)
+
+
+@pytest.mark.parametrize("path", [znodes.CONFIG, znodes.node("n1")])
+def test_a_vm_is_not_defined_when_what_its_definition_rests_on_has_changed(cluster, path):
+    change = define_change(a_domain(), XML, cluster.relied(), ROOT, AT)
+    znode = cluster.client.read(path)
+    cluster.client.multi([Set(path, znode.data, znode.version)])
+    assert refused(cluster.client, change, path) is Why.VERSION
 
 
 def test_a_vm_is_not_defined_on_a_node_that_nobody_read(cluster):
