@@ -144,14 +144,10 @@ def taken(value: Any, view: DomainView | NodeView | SessionView) -> Any:
     """Resolve one value of a row's ``sets`` in this view."""
     if not isinstance(value, Take):
         return value
-    if isinstance(view, NodeView) and value is Take.me:
-        return view.me
-    if not isinstance(view, DomainView):
-        raise TypeError(f"only a VM's row can take '{value}'")
     return _TAKEN[value](view)
 
 
-_TAKEN: dict[Take, Callable[[DomainView], Any]] = {
+_TAKEN: dict[Take, Callable[[Any], Any]] = {
     Take.me: lambda v: v.me,
     Take.choice: lambda v: v.choice,
     Take.choice_or_me: lambda v: v.me if v.choice is None else v.choice,

@@ -16,7 +16,7 @@ from pvc.fsm.fire import state_of
 from pvc.fsm.row import Row, Table
 from pvc.fsm.states import By, Connection, Daemon, Domain, Fence, Flush, Guest, Handover, Job, Kind, Migration, Power, Request, Take, Want
 from pvc.fsm.tables import FIELDS, TABLES
-from pvc.fsm.views import DomainView, Life, NodeLife, NodeView, SessionView, taken
+from pvc.fsm.views import DomainView, Life, NodeLife, NodeView, SessionLife, SessionView, taken
 
 ROLES = tuple(By)
 EVERYBODY = By(sum(ROLES))
@@ -26,20 +26,6 @@ SOME = tuple(frozenset(some) for size in range(3) for some in combinations(NODES
 BOOL = (False, True)
 
 Assignment = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """The record of a connection: there is none in ZooKeeper, but a machine reads its state from one."""
-
-    state: Connection = Connection.closed
-
-
-@dataclass(frozen=True, slots=True)
-class SeenSession(SessionView):
-    """A session as its own daemon sees it."""
-
-    life: Session
 
 
 # The small values of each field; "life." is the record. Constants are chosen so that no two of them are equal by chance.
@@ -102,7 +88,7 @@ SESSION_VALUES: Mapping[str, tuple[object, ...]] = {"life.state": tuple(Connecti
 KINDS = {
     **dict.fromkeys(("domain", "migration"), (DomainView, Life, DOMAIN_VALUES)),
     **dict.fromkeys(("node", "flush", "fence"), (NodeView, NodeLife, NODE_VALUES)),
-    "connection": (SeenSession, Session, SESSION_VALUES),
+    "connection": (SessionView, SessionLife, SESSION_VALUES),
 }
 
 

@@ -16,9 +16,9 @@ from pvc.fsm.migration import MIGRATION
 from pvc.fsm.row import Guard, enabled
 from pvc.fsm.states import By, Daemon, Domain, Effect, Fence, Flush, Guest, Job, Kind, Migration, Want
 from pvc.fsm.tables import FIELDS, TABLES
-from pvc.fsm.views import DomainView, Life, NodeLife, NodeView
+from pvc.fsm.views import DomainView, Life, NodeLife, NodeView, SessionLife, SessionView
 from tests.fsm.recorder import Recorder
-from tests.fsm.situations import EVERYBODY, SeenSession, Session, cases, in_state, partner_takes
+from tests.fsm.situations import EVERYBODY, cases, in_state, partner_takes
 
 HERE, THERE = "hv1", "hv2"
 DAEMONS = EVERYBODY & ~By.CLIENT
@@ -338,10 +338,10 @@ def test_a_guard_holds_when_it_is_true_whatever_its_type():
     """The library itself compares with True, and a list of what is left would never equal that."""
     table = door(Guard("somebody knocks", lambda view: view.knocks, "nobody knocks"))
 
-    class Seen(SeenSession):
+    class Seen(SessionView):
         knocks = ("twice",)
 
-    view = Seen(Session())
+    view = Seen(SessionLife())
     assert fire(table, "open", Tracker("door", view.life), By.OWNER, view, Recorder()).trigger == "open"
 
 
