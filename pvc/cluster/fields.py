@@ -6,7 +6,7 @@ A field that this version does not know belongs to another version or another pr
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pvc.cluster.codec import Bad, Kind, Maybe, Number, dumped, parse
@@ -48,6 +48,12 @@ class Object(Kind):
     """An object of declared fields; read as a dict of their values."""
 
     fields: tuple[Field, ...]
+    inner: Mapping[str, "Object | None"] = field(init=False, repr=False, compare=False)
+    """The object in each field, None for a field that holds none."""
+
+    def __post_init__(self) -> None:
+        # Asked for each field of each record that is read, so answered once.
+        object.__setattr__(self, "inner", {field.name: _object(field.kind) for field in self.fields})
 
     @property
     def words(self) -> str:
@@ -92,13 +98,11 @@ class Whole(Object):
 
 def foreign_in(known: Object, value: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a value, and of the objects in it, that are not declared."""
-    fields = {field.name: field for field in known.fields}
     found = {}
     for name, part in value.items():
-        inner = _object(fields[name].kind) if name in fields else None
-        if name not in fields:
+        if name not in known.inner:
             found[name] = part
-        elif inner is not None and isinstance(part, dict) and (below := foreign_in(inner, part)):
+        elif (inner := known.inner[name]) is not None and isinstance(part, dict) and (below := foreign_in(inner, part)):
             found[name] = below
     return found
 
