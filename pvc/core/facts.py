@@ -56,6 +56,7 @@ class Watch:
     """What one daemon observes of one node beyond its record: the power, its own power job, and the time that has passed."""
 
     reading: Power = Power.unread
+    stale: bool = False
     busy: bool = False
     due: bool = False
     concerns: bool = False
@@ -155,6 +156,7 @@ def node_view(me: Node, node: Node, nodes: Nodes, watch: Watch, own: Self) -> No
         holder_alive=holder in nodes and nodes[holder].works,
         concerns=watch.concerns,
         reading=watch.reading,
+        stale=watch.stale,
         busy=watch.busy,
         due=watch.due,
         brake=watch.brake,

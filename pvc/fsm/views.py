@@ -96,7 +96,10 @@ class DomainView:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node as one actor sees it; ``brake`` is the reason why nobody may be shot now, empty when there is none."""
+    """One node as one actor sees it; ``brake`` is the reason why nobody may be shot now, empty when there is none.
+
+    ``stale`` says that the reading is old enough to be repeated, ``due`` that the wait of the fence's phase is over.
+    """
 
     life: NodeLife
     node: Node | None = None
@@ -105,6 +108,7 @@ class NodeView:
     holder_alive: bool = False
     concerns: bool = False
     reading: Power = Power.unread
+    stale: bool = False
     busy: bool = False
     due: bool = False
     brake: str = ""

@@ -73,6 +73,7 @@ NODE_VALUES: Mapping[str, tuple[object, ...]] = {
     "holder_alive": BOOL,
     "concerns": BOOL,
     "reading": tuple(Power),
+    "stale": BOOL,
     "busy": BOOL,
     "due": BOOL,
     "brake": ("", "the cluster is on hold"),
