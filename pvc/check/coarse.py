@@ -1,5 +1,6 @@
 """A coarser model, for sizes beyond the reach of the exact one: it has every behaviour of the exact one, and some more.
- It leaves out of the records whatever only decides *when* a move happens, or what a resting state is called, and lets the move happen at
+
+It leaves out of the records whatever only decides *when* a move happens, or what a resting state is called, and lets the move happen at
 any time instead: a row may fire when the guards that can still be decided hold. Nothing that proves something is left out: who owns the VM,
 the migration's phase and what the target's acceptance is worth, the power that was read as off, the proof. So what is safe here is safe;
 whether everything settles, only the exact model can tell.
@@ -11,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
-from pvc.check.guests import ORDERS, Block, GuestModel, Step, blame, bounded
+from pvc.check.block import Block, bounded
+from pvc.check.guests import ORDERS, GuestModel, blame
+from pvc.check.hypervisor import Step
 from pvc.check.nodes import Host, Hosts, NodeModel, Phys, facts, put
 from pvc.check.nodes import Step as NodeStep
 from pvc.core.decide import Move, Rules
@@ -42,7 +45,7 @@ LEFT_OPEN = frozenset(
             g.NODE_DUE,
             g.READ_NOT_OFF,
             g.READ_SILENT,
-            g.UNREAD_OR_DUE,
+            g.UNREAD_OR_STALE,
             g.STOPPED,
             g.NOT_STOPPED,
             g.UNBRAKED,
@@ -157,7 +160,7 @@ class CoarseNodeModel(NodeModel):
             yield NodeStep(("is stopped", me), "C", put(hosts, me, hosts[me]._replace(phys=Phys.DOWN)))
             return
         host, table = hosts[node], self.rules.tables["fence"]
-        watch = Watch(host.reading or Power.unread, busy=host.reading is None, due=True, concerns=True)
+        watch = Watch(host.reading or Power.unread, busy=host.reading is None, stale=True, due=True, concerns=True)
         view = node_view(me, node, facts(hosts), watch, Self())
         for phase, daemon in ({Fence.proven: Daemon.fenced} if host.life.fence is Fence.proven else UNPROVEN).items():
             seen = replace(view, life=NodeLife(daemon, fence=phase, by=me))

@@ -1,5 +1,6 @@
 """Breadth-first exploration of the whole space, and a shortest way to a violation.
- With a bound on faults the space is explored in rounds: first all that can be reached without a fault, then what one more fault opens up,
+
+With a bound on faults the space is explored in rounds: first all that can be reached without a fault, then what one more fault opens up,
 and so on. A state is visited in the first round that reaches it, when the most faults are left, so nothing that the bound allows is missed.
 """
 

@@ -1,5 +1,6 @@
 """Whether everything settles: from every state, by whatever may happen; from every state, by the system alone; and in no cycle for ever.
- A state is *settled* when every node rests, every VM rests, and what the hypervisors hold agrees with the records. It is *excused* when no
+
+A state is *settled* when every node rests, every VM rests, and what the hypervisors hold agrees with the records. It is *excused* when no
 node is left that could take a VM: nothing short of a boot or an admin helps then, and the records say so.
 """
 
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pvc.check.arrays import Column, Numbers
+from pvc.check.block import Block, View
 from pvc.check.explore import CHUNK, Exploration
-from pvc.check.guests import Block, View
 from pvc.check.nodes import POWERED, Host, Phys
 from pvc.check.space import SYSTEM, VIEW_BITS, Space
 from pvc.fsm.states import Daemon, Domain, Flush, Guest, Job, Want

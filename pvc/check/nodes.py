@@ -1,8 +1,10 @@
 """The nodes of the checked cluster: power, daemon, session, and the protocol's part of their records.
- A state of this part is one :class:`Host` per node. What a node's daemon decides comes from :func:`pvc.core.decide.node_moves`, on the real
+
+A state of this part is one :class:`Host` per node. What a node's daemon decides comes from :func:`pvc.core.decide.node_moves`, on the real
 tables; this module adds what the world does to nodes: power, crashes, cuts, expiries, fence devices. Time is absent: a wait may be over at
 any moment.
- What is merged, and why that loses nothing: a daemon that is cut off beyond its session, one that crashed, and a machine that is still
+
+What is merged, and why that loses nothing: a daemon that is cut off beyond its session, one that crashed, and a machine that is still
 booting cannot do anything until they join, and all three keep whatever guests and libvirt jobs the hypervisor has (none after a boot); so
 they are one state, ``DOWN``. An order to cut power that executes after its fencer gave up on it is a power loss like any other, which may
 happen at any time anyway. :meth:`NodeModel.tidied` drops what no decision can depend on any more.
@@ -10,6 +12,7 @@ happen at any time anyway. :meth:`NodeModel.tidied` drops what no decision can d
 
 from collections.abc import Iterator
 from enum import IntEnum
+from itertools import product
 from typing import NamedTuple
 
 from pvc.core.decide import RULES, Move, Rules
@@ -133,12 +136,12 @@ class NodeModel:
     def _decide(self, hosts: Hosts, me: int, node: int) -> Iterator[Step]:
         known, host = facts(hosts), hosts[node]
         seen: set[Row] = set()
-        for due in (False, True):
-            watch = Watch(host.reading or Power.unread, busy=host.reading is None, due=due, concerns=True)
+        for stale, due in product((False, True), repeat=2):
+            watch = Watch(host.reading or Power.unread, busy=host.reading is None, stale=stale, due=due, concerns=True)
             for move in self.rules.node_moves(me, node, known, watch, Self(joined=True, inventory=True)):
                 if move.row not in seen:
                     seen.add(move.row)
-                    yield from self._fire(hosts, me, node, move, "T" if due else "S")
+                    yield from self._fire(hosts, me, node, move, "T" if stale or due else "S")
         if node == me and host.life.daemon in (Daemon.init, Daemon.run):
             for move in self.rules.node_moves(me, me, known, Watch(), Self(joined=True, stopping=True)):
                 if move.row.trigger == "leave":

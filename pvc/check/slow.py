@@ -1,5 +1,6 @@
 """Decisions and writes taken apart: between them anything may happen, as in a real cluster.
- The models elsewhere decide and write in one step. This one shows, on small cases, that the step may be split: a write that finds another
+
+The models elsewhere decide and write in one step. This one shows, on small cases, that the step may be split: a write that finds another
 version of its record is refused, and so is one whose row relied on a node record that says otherwise by now. ``careless`` plants the defect
 of writing all the same.
 """
@@ -7,7 +8,9 @@ of writing all the same.
 from collections.abc import Iterator
 from typing import Any
 
-from pvc.check.guests import Block, GuestModel, Step, View, Write, chosen, facts, with_slot
+from pvc.check.block import Block, View, Write, with_slot
+from pvc.check.guests import GuestModel, chosen, facts
+from pvc.check.hypervisor import Step
 from pvc.core.decide import Move
 from pvc.core.facts import Local, Nodes, Options, domain_view, eligible
 from pvc.fsm.views import Life, with_choice

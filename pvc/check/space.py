@@ -1,8 +1,10 @@
 """The space of states: numbering, symmetry, and the successors of many states at once.
- A state of the cluster is one integer: the number of its node part and the numbers of its VMs' blocks. The moves of a node part, and those
+
+A state of the cluster is one integer: the number of its node part and the numbers of its VMs' blocks. The moves of a node part, and those
 of a block under one view of the nodes, are computed once by the real rows and kept as arrays. That a VM's moves depend on the nodes and on
 itself alone holds by construction: no guard reads another VM (budgets live in the executor).
- Node names are interchangeable, and so are VMs. Of all states that differ in names alone one is kept: the node part is brought into its
+
+Node names are interchangeable, and so are VMs. Of all states that differ in names alone one is kept: the node part is brought into its
 least form, and of the permutations that lead there the one that gives the least blocks. No guard compares names with anything but names, so
 this hides no behaviour; ``tests/check`` compares verdicts and reachable blocks with the unreduced space.
 """
@@ -14,10 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pvc.check import guests, nodes
+from pvc.check import nodes
 from pvc.check.arrays import Column, Interned, Numbers, Rows
+from pvc.check.block import Block, Seen, View, copies, joined, permuted, powerless
 from pvc.check.coarse import CoarseGuestModel, CoarseNodeModel
-from pvc.check.guests import Block, GuestModel, Seen, View
+from pvc.check.guests import GuestModel
 from pvc.check.nodes import Host, Hosts, NodeModel, Phys
 from pvc.core.decide import RULES, Rules
 from pvc.fsm.states import Daemon, Domain, Guest, Handover, Request
@@ -71,7 +74,7 @@ class Space:
         self.view_of = Column(lambda n: self.views(view(self.hosts.items[n], size.exact)))
         self.least = Column(self._least)
         self.ways = Column(self._ways)
-        self.renamed = [Column(lambda b, p=perm: self.blocks(guests.permuted(self.blocks.items[b], p))) for perm in self.perms]  # type: ignore[misc]
+        self.renamed = [Column(lambda b, p=perm: self.blocks(permuted(self.blocks.items[b], p))) for perm in self.perms]  # type: ignore[misc]
         self.touched = [Column(lambda b, op=op: self.blocks(self._touch(b, op))) for op in range(1 + 2 * size.nodes)]  # type: ignore[misc]
         self.held = Column(lambda b: held(self.blocks.items[b]))
         self.bad = Column(lambda b: int(bool(verdict(self.blocks.items[b]))))
@@ -172,7 +175,7 @@ class Space:
     def _touch(self, b: int, op: int) -> Block:
         block = self.blocks.items[b]
         n = self.size.nodes
-        return guests.powerless(block, op - 1) if op <= n else guests.joined(block, op - n - 1)
+        return powerless(block, op - 1) if op <= n else joined(block, op - n - 1)
 
     def successors(self, states: Numbers) -> Edges:
         """Every successor of every state."""
@@ -223,9 +226,9 @@ class Space:
                 continue
             blocks = state.blocks
             if step.clears >= 0:
-                blocks = tuple(guests.powerless(block, step.clears) for block in blocks)
+                blocks = tuple(powerless(block, step.clears) for block in blocks)
             if step.joins >= 0:
-                blocks = tuple(guests.joined(block, step.joins) for block in blocks)
+                blocks = tuple(joined(block, step.joins) for block in blocks)
             yield step.label, step.kind, State(self.node_model.tidied(step.hosts), blocks)
         seen = view(state.hosts, self.size.exact)
         for d, block in enumerate(state.blocks):
@@ -280,4 +283,4 @@ def verdict(block: Block) -> str:
     """What is wrong with this VM, in words; empty when nothing is."""
     if block.broken:
         return block.broken
-    return "two guests of one VM run" if guests.copies(block) > 1 else ""
+    return "two guests of one VM run" if copies(block) > 1 else ""
