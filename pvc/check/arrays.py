@@ -1,7 +1,7 @@
 """Numbers for things, and functions of numbered things kept as arrays: what lets a whole level of states be expanded at once."""
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,12 @@ class Interned(Generic[Item]):
             known = self.number[item] = len(self.items)
             self.items.append(item)
         return known
+
+    def copy(self) -> "Interned[Item]":
+        """The same numbers for the same things, to go on from."""
+        new: Interned[Item] = Interned()
+        new.number, new.items = dict(self.number), list(self.items)
+        return new
 
 
 class Column:
@@ -86,6 +92,15 @@ class Rows:
     def one(self, key: int) -> Numbers:
         """The rows of one key."""
         return self.of(np.array([key]))[1]
+
+    def inherit(self, other: "Rows", which: Callable[[Numbers], Any]) -> None:
+        """Take over the rows of those known keys for which ``which`` says so."""
+        known = np.flatnonzero(other.count.values >= 0)
+        keys = known[which(known)]
+        for mine, theirs in ((self.first, other.first), (self.count, other.count)):
+            mine.values = np.full(len(theirs.values), -1, dtype=np.int32)
+            mine.values[keys] = theirs.values[keys]
+        self.flat, self.filled = other.flat[: other.filled], other.filled
 
     def _settle(self) -> None:
         """Move rows that were computed since the last call into the array, which doubles as it grows."""

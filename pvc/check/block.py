@@ -120,3 +120,21 @@ def permuted(block: Block, perm: tuple[int, ...]) -> Block:
 def copies(block: Block) -> int:
     """How many guests of this VM run."""
     return sum(slot.guest is Guest.running for slot in block.slots)
+
+
+def verdict(block: Block) -> str:
+    """What is wrong with this VM, in words; empty when nothing is."""
+    if block.broken:
+        return block.broken
+    return "two guests of one VM run" if copies(block) > 1 else ""
+
+
+def held(block: Block) -> int:
+    """Bit i: the VM is on, or bound for, node i. Bit nodes + i: it belongs to node i, runs elsewhere, and was not called home."""
+    life, bits = block.life, 0
+    for i, slot in enumerate(block.slots):
+        if life.owner == i or (life.target == i and life.state is not Domain.restart) or slot.guest is not Guest.absent:
+            bits |= 1 << i
+        if life.home == i and life.owner not in (None, i) and life.state is Domain.start and life.request is Request.none:
+            bits |= 1 << (len(block.slots) + i)
+    return bits

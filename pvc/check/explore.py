@@ -100,9 +100,8 @@ def _unvisited(states: Numbers, visited: Numbers) -> Numbers:
 def trace(found: Exploration, goal: int) -> list[tuple[tuple[object, ...], State]]:
     """A shortest way from the initial state to ``goal``: each move in words, and the state after it, node names kept along the way."""
     space = found.space
-    depth = next(i for i, level in enumerate(found.levels) if _has(level, goal))
     way = [goal]
-    for level in reversed(found.levels[:depth]):
+    for level in reversed(found.levels[: _level_of(found, goal)]):
         before = _predecessor(space, level, way[-1])
         if before is not None:
             way.append(before)
@@ -113,6 +112,15 @@ def trace(found: Exploration, goal: int) -> list[tuple[tuple[object, ...], State
         label, state = next((label, after) for label, _, after in space.steps(state) if space.pack(after) == number)
         told.append((label, state))
     return told
+
+
+def depth(found: Exploration, goal: int) -> int:
+    """How many moves lead to ``goal``, in the order of the search."""
+    return len(trace(found, goal)) if found.faults else _level_of(found, goal)
+
+
+def _level_of(found: Exploration, goal: int) -> int:
+    return next(i for i, level in enumerate(found.levels) if _has(level, goal))
 
 
 def _has(level: Numbers, number: int) -> bool:

@@ -15,6 +15,7 @@ from enum import IntEnum
 from itertools import product
 from typing import NamedTuple
 
+from pvc.check.block import Seen, View
 from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import NodeFacts, Self, Watch
 from pvc.fsm.row import Row, Table, enabled
@@ -207,6 +208,27 @@ def _tidied(hosts: Hosts, host: Host) -> Host:
         if life.fence is Fence.proven or holder not in (Phys.UP, Phys.CUT):
             host = host._replace(reading=Power.unread)
     return host
+
+
+def view(hosts: Hosts, exact: bool) -> View:
+    """What VM moves read of the nodes."""
+    return tuple(_seen(host, exact) for host in hosts)
+
+
+def _seen(host: Host, exact: bool) -> Seen:
+    alive = host.phys in WITH_SESSION
+    works = alive and host.life.daemon is Daemon.run
+    fenced = host.life.daemon is Daemon.fenced
+    return Seen(
+        powered=host.phys in POWERED,
+        alive=alive,
+        works=works,
+        acts=works and host.phys is Phys.UP,
+        flush=host.life.flush if works else None,
+        fenced=fenced,
+        by=host.life.by if fenced else None,
+        stopped=exact and host.life.daemon is Daemon.stop,
+    )
 
 
 _FIELDS = (tuple(Daemon), tuple(Flush), tuple(Fence))

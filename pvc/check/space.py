@@ -9,7 +9,7 @@ least form, and of the permutations that lead there the one that gives the least
 this hides no behaviour; ``tests/check`` compares verdicts and reachable blocks with the unreduced space.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -18,12 +18,12 @@ import numpy as np
 
 from pvc.check import nodes
 from pvc.check.arrays import Column, Interned, Numbers, Rows
-from pvc.check.block import Block, Seen, View, copies, joined, permuted, powerless
+from pvc.check.block import Block, View, held, joined, permuted, powerless, verdict
 from pvc.check.coarse import CoarseGuestModel, CoarseNodeModel
 from pvc.check.guests import GuestModel
-from pvc.check.nodes import Host, Hosts, NodeModel, Phys
+from pvc.check.nodes import Host, Hosts, NodeModel, view
 from pvc.core.decide import RULES, Rules
-from pvc.fsm.states import Daemon, Domain, Guest, Handover, Request
+from pvc.fsm.states import Handover
 
 KINDS = "SFLHCT"  # system, fault, action fails, healing, client, system after a wait
 SYSTEM = (KINDS.index("S"), KINDS.index("T"))
@@ -82,6 +82,20 @@ class Space:
         self.guest_rows = Rows(2, self._guest_rows)
         self._least_form: dict[int, tuple[int, int]] = {}
 
+    def inherit(self, base: "Space", changed: Callable[[Block], bool], nodes_changed: bool) -> None:
+        """Take over what another space of this size has computed, but for the moves of blocks, and of nodes, that other rules change."""
+        self.hosts, self.blocks, self.views = base.hosts.copy(), base.blocks.copy(), base.views.copy()
+        self._least_form = dict(base._least_form)
+        for mine, theirs in zip(self._columns(), base._columns(), strict=True):
+            mine.values = theirs.values.copy()
+        fresh = np.array([changed(block) for block in base.blocks.items])
+        self.guest_rows.inherit(base.guest_rows, lambda codes: ~fresh[codes >> VIEW_BITS])
+        if not nodes_changed:
+            self.node_rows.inherit(base.node_rows, lambda keys: np.ones(len(keys), dtype=bool))
+
+    def _columns(self) -> list[Column]:
+        return [self.view_of, self.least, self.ways, self.held, self.bad, *self.renamed, *self.touched]
+
     # ---- numbers and states
 
     def initial(self) -> int:
@@ -98,6 +112,10 @@ class Space:
         """The state of a number."""
         node, blocks = self.split(np.array([number]))
         return State(self.hosts.items[int(node[0])], tuple(self.blocks.items[b] for b in blocks[0].tolist()))
+
+    def verdicts(self, number: int) -> tuple[str, ...]:
+        """What is wrong with each VM in a state; empty words when nothing is."""
+        return tuple(map(verdict, self.unpack(number).blocks))
 
     def split(self, states: Numbers) -> tuple[Numbers, Numbers]:
         """Node parts and blocks (shape (states, vms)) of many states."""
@@ -142,7 +160,7 @@ class Space:
             which = np.flatnonzero((ways >> p) & 1)
             if not len(which):
                 continue
-            renamed = blocks[which] if p == 0 else self.renamed[p][blocks[which].reshape(-1)].reshape(-1, self.size.vms)
+            renamed = blocks[which] if p == 0 else self.renamed[p][blocks[which].reshape(-1)].reshape(blocks[which].shape)
             if self.size.vms > 1 and self.size.symmetry:
                 renamed = np.sort(renamed, axis=1)
             best[which] = np.minimum(best[which], self._join(least[which], renamed))
@@ -191,7 +209,7 @@ class Space:
         for op in np.unique(rows[:, 1]).tolist():
             if op:
                 which = rows[:, 1] == op
-                moved[which] = self.touched[op][moved[which].reshape(-1)].reshape(-1, self.size.vms)
+                moved[which] = self.touched[op][moved[which].reshape(-1)].reshape(moved[which].shape)
         return Edges(index, self._canonical(rows[:, 0], moved), rows[:, 3])
 
     def _allowed(self, blocks: Numbers, index: Numbers, conditions: Numbers) -> Any:
@@ -245,42 +263,3 @@ def operation(step: nodes.Step, count: int) -> int:
 def condition(step: nodes.Step, count: int) -> int:
     """What a node move asks of the blocks, as one number: nothing, node i is empty, node i has called all home."""
     return 1 + step.unless_held if step.unless_held >= 0 else 1 + count + step.unless_uncalled if step.unless_uncalled >= 0 else 0
-
-
-def held(block: Block) -> int:
-    """Bit i: the VM is on, or bound for, node i. Bit nodes + i: it belongs to node i, runs elsewhere, and was not called home."""
-    life, bits = block.life, 0
-    for i, slot in enumerate(block.slots):
-        if life.owner == i or (life.target == i and life.state is not Domain.restart) or slot.guest is not Guest.absent:
-            bits |= 1 << i
-        if life.home == i and life.owner not in (None, i) and life.state is Domain.start and life.request is Request.none:
-            bits |= 1 << (len(block.slots) + i)
-    return bits
-
-
-def view(hosts: Hosts, exact: bool) -> View:
-    """What VM moves read of the nodes."""
-    return tuple(_seen(host, exact) for host in hosts)
-
-
-def _seen(host: Host, exact: bool) -> Seen:
-    alive = host.phys in nodes.WITH_SESSION
-    works = alive and host.life.daemon is Daemon.run
-    fenced = host.life.daemon is Daemon.fenced
-    return Seen(
-        powered=host.phys in nodes.POWERED,
-        alive=alive,
-        works=works,
-        acts=works and host.phys is Phys.UP,
-        flush=host.life.flush if works else None,
-        fenced=fenced,
-        by=host.life.by if fenced else None,
-        stopped=exact and host.life.daemon is Daemon.stop,
-    )
-
-
-def verdict(block: Block) -> str:
-    """What is wrong with this VM, in words; empty when nothing is."""
-    if block.broken:
-        return block.broken
-    return "two guests of one VM run" if copies(block) > 1 else ""

@@ -1,0 +1,143 @@
+"""Whether the checker notices when a row or a guard is missing: each is taken out, one by one, and small worlds are checked again.
+
+The worlds are tried in the order in which they answer fastest, up to the first that notices. Each was explored with the whole tables
+first, and what those moves were is kept: without a row, a VM moves otherwise only in the states that the row leaves.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pvc.check.coarse import LEFT_OPEN
+from pvc.check.explore import Exploration, depth, explore
+from pvc.check.guests import GuestModel
+from pvc.check.hypervisor import Hypervisor
+from pvc.check.liveness import settle
+from pvc.check.mutants import ABOUT_NODES, Mutant, with_rows
+from pvc.check.space import Size, Space
+from pvc.core.decide import RULES, Rules
+from pvc.fsm.row import TableError
+from pvc.fsm.states import By, Handover
+
+FEW_WISHES = ("start", "stop", "migrate")
+MOST = 12  # a world that grows beyond so many times its size is given up
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A small model that is checked: its size, its bound on faults, which of an admin's words are heard, and what the hypervisors do."""
+
+    name: str
+    size: Size
+    faults: int | None = None
+    settles: bool = True
+    few: bool = False
+    stubborn: bool = False
+
+    def rules(self, rules: Rules) -> Rules:
+        """The tables, in some worlds without most of what a client can say."""
+        if not self.few:
+            return rules
+        heard = tuple(row for row in rules.tables["domain"].rows if row.by is not By.CLIENT or row.trigger in FEW_WISHES)
+        return Rules(with_rows({"domain": heard}, rules.tables))
+
+    def space(self, rules: Rules) -> Space:
+        """The space of this world, under these tables."""
+        if not self.stubborn:
+            return Space(self.size, rules)
+        hypervisor = Hypervisor(self.size.handover, stubborn=frozenset({1}))
+        return Space(self.size, rules, guest_model=GuestModel(self.size.nodes, self.size.handover, rules, hypervisor))
+
+    def concerns(self, mutant: Mutant) -> bool:
+        """Whether this world can notice this mutant at all."""
+        about_nodes = mutant.table in ABOUT_NODES
+        if not self.size.vms:
+            return about_nodes
+        if self.stubborn:
+            return not about_nodes
+        # Safety alone is checked here, and with fewer moves, or the same, nothing new can happen.
+        return self.size.exact or (mutant.guard is not None and mutant.guard not in LEFT_OPEN)
+
+
+PAUSED, LIBVIRT = Handover.paused, Handover.libvirt
+WORLDS = (
+    World("nodes alone, any faults", Size(2, 0), None),
+    World("coarse, any faults, paused", Size(2, 1, PAUSED, exact=False), None, settles=False),
+    World("coarse, any faults, libvirt", Size(2, 1, LIBVIRT, exact=False), None, settles=False),
+    World("exact, no fault, paused", Size(2, 1, PAUSED), 0),
+    World("exact, no fault, libvirt", Size(2, 1, LIBVIRT), 0),
+    World("exact, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, stubborn=True, few=True),
+    World("few wishes, one fault, paused", Size(2, 1, PAUSED), 1, few=True),
+    World("few wishes, one fault, libvirt", Size(2, 1, LIBVIRT), 1, few=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """How a mutant was noticed: in which world, by which property, and how many moves away from the start."""
+
+    world: str
+    what: str
+    moves: int = 0
+
+
+class Judge:
+    """The worlds, explored with the whole tables, in which mutants are looked at."""
+
+    def __init__(self, worlds: Iterable[World] = WORLDS) -> None:
+        self.worlds = [(world, self._sound(world)) for world in worlds]
+
+    def _sound(self, world: World) -> Exploration:
+        found = explore(world.space(world.rules(RULES)), world.faults)
+        wrong = judged(found, world)
+        assert wrong is None, f"{world.name}: {wrong}"
+        return found
+
+    def judge(self, mutant: Mutant) -> Notice | None:
+        """The first notice that is taken of this mutant; nothing when it survives."""
+        try:
+            rules = mutant.rules()
+        except TableError as error:
+            return Notice("the table's own proof", str(error).partition(": ")[2])
+        for world, sound in self.worlds:
+            if world.concerns(mutant):
+                notice = self._look(world, sound, mutant, rules)
+                if notice is not None:
+                    return notice
+        return None
+
+    def _look(self, world: World, sound: Exploration, mutant: Mutant, rules: Rules) -> Notice | None:
+        try:
+            space = world.space(world.rules(rules))
+            space.inherit(sound.space, mutant.changes, mutant.table in ABOUT_NODES)
+            found = explore(space, world.faults, most=MOST * sound.states + 10_000)
+            return judged(found, world)
+        except TableError as error:
+            return Notice(world.name, str(error))
+        except LookupError as error:
+            return Notice(world.name, f"a joint finds no partner: {error}")
+
+
+def judged(found: Exploration, world: World) -> Notice | None:
+    """What is wrong in an explored world, or nothing."""
+    if found.violation is not None:
+        said = {verdict for verdict in found.space.verdicts(found.violation) if verdict}
+        return Notice(world.name, " and ".join(sorted(said)), depth(found, found.violation))
+    if not world.settles or not found.complete:
+        return None
+    verdicts = settle(found)
+    worst = {
+        "nothing leads to rest any more": verdicts.stuck,
+        "the system alone does not settle": verdicts.unsettled,
+        "the system may go round for ever": [state for ring in verdicts.cycles for state in ring],
+    }
+    for what, states in worst.items():
+        if states:
+            return Notice(world.name, what, min(depth(found, state) for state in states[:100]))
+    return None
+
+
+def judge_all(mutants: Iterable[Mutant]) -> Iterator[tuple[Mutant, Notice | None]]:
+    """Every mutant and how it was noticed, as soon as it is known."""
+    judge = Judge()
+    for mutant in mutants:
+        yield mutant, judge.judge(mutant)
