@@ -16,9 +16,10 @@ LAYERS = {
     "cluster": {"errors", "fsm"},
     "core":    {"errors", "fsm", "cluster"},
     "check":   {"errors", "fsm", "cluster", "core"},
-    "sim":     {"errors", "fsm", "cluster", "core"},
-    "daemon":  {"errors", "fsm", "cluster", "core"},
-    "cli":     {"errors", "fsm", "cluster", "core", "check", "sim"},
+    "agent":   {"errors", "fsm", "cluster", "core"},
+    "sim":     {"errors", "fsm", "cluster", "core", "agent"},
+    "daemon":  {"errors", "fsm", "cluster", "core", "agent"},
+    "cli":     {"errors", "fsm", "cluster", "core", "check", "agent", "sim"},
 }
 
 PURE = {"fsm", "core"}
@@ -30,12 +31,12 @@ IMPURE = {
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "breakpoint", "exec", "eval"}
 # Packages from outside that a pure part may use: by file.
-PURE_EXCEPTIONS = {"pvc/fsm/machine.py": {"transitions"}, "pvc/fsm/draw.py": {"graphviz"}}
+PURE_EXCEPTIONS = {"pvc/fsm/machine.py": {"transitions"}}
 
 # A package with hazards of its own is tamed in one file: this one, or, where no file is named yet, any single one.
-ONE_IMPORTER = {"kazoo": "pvc/cluster/zookeeper.py", "transitions": "pvc/fsm/machine.py", "graphviz": None, "libvirt": None}
+ONE_IMPORTER = {"kazoo": "pvc/cluster/zookeeper.py", "transitions": "pvc/fsm/machine.py", "graphviz": "pvc/cli/picture.py", "libvirt": None}
 
-SLEEPLESS = {"core", "cluster", "daemon"}
+SLEEPLESS = {"core", "cluster", "agent", "daemon"}
 
 # Bases which promise nothing about a method of ours.
 PLAIN_BASES = {"ABC", "Enum", "Exception", "Generic", "IntEnum", "IntFlag", "NamedTuple", "Protocol", "PvcError", "StrEnum", "TypedDict"}

@@ -7,7 +7,7 @@ Facts are frozen and hashable: the daemon builds them from records and observati
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pvc.fsm.states import By, Daemon, Domain, Flush, Guest, Job, Power
+from pvc.fsm.states import By, Daemon, Domain, Effect, Flush, Guest, Job, Power
 from pvc.fsm.views import DomainView, Life, Node, NodeLife, NodeView
 
 
@@ -76,6 +76,21 @@ class Self:
 
 
 Nodes = Mapping[Node, NodeFacts]
+
+JOBS = {
+    Effect.create: Job.create,
+    Effect.shutdown: Job.shutdown,
+    Effect.destroy: Job.destroy,
+    Effect.discard: Job.destroy,
+    Effect.migrate: Job.migrate,
+    Effect.abort_job: Job.abort,
+    Effect.resume: Job.resume,
+    Effect.suspend: Job.suspend,
+}
+"""The job that an order puts in flight; from then on the VM is left alone until the job has ended."""
+
+POWER_JOBS = frozenset({Effect.read_power, Effect.power_off, Effect.power_on})
+"""Orders after which a fence is left alone until its device was read."""
 
 PASSIVE = Options()
 

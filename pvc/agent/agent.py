@@ -1,0 +1,81 @@
+"""One node's agent: events in a queue, one at a time through the Core, its answers carried out. The loop that the daemon runs and the
+simulator steps.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from pvc.agent.executor import Executor
+from pvc.agent.feed import Feed
+from pvc.agent.ports import Hypervisor, Log, PowerSwitch, Timer
+from pvc.cluster.node_changes import Joining
+from pvc.cluster.store import Event as StoreEvent
+from pvc.cluster.store import Store
+from pvc.core import events as e
+from pvc.core.core import Core
+from pvc.core.decide import RULES, Rules
+from pvc.core.settings import Settings
+
+
+class Agent:
+    """A Core with its senses and hands. Whatever happens is put into the inbox; ``step`` takes one event out of it."""
+
+    def __init__(
+        self,
+        me: str,
+        store: Store,
+        joining: Joining,
+        *,
+        hypervisor: Hypervisor,
+        power: PowerSwitch,
+        timer: Timer,
+        log: Log,
+        now: Callable[[], str],
+        settings: Settings | None = None,
+        rules: Rules = RULES,
+    ) -> None:
+        self.core = Core(me, settings, rules)
+        self.feed = Feed(store, me)
+        self.executor = Executor(store, self.core.known, joining, hypervisor, power, now)
+        self.timer = timer
+        self.log = log
+        self.inbox: deque[e.Event | StoreEvent] = deque()
+
+    def begin(self) -> None:
+        """Start to watch, and to decide once everything was read."""
+        self.inbox.append(e.Opened())
+        self.feed.begin()
+
+    def put(self, event: e.Event | StoreEvent) -> None:
+        """Something happened."""
+        self.inbox.append(event)
+
+    def step(self) -> bool:
+        """Take one event; returns whether there was one."""
+        if not self.inbox:
+            return False
+        event = self.inbox.popleft()
+        for one in [event] if isinstance(event, e.Event) else self.feed.take(event):
+            self._decide(one)
+        return True
+
+    def _decide(self, event: e.Event) -> None:
+        for answer in self.core.on(event):
+            self._carry_out(answer)
+
+    def _carry_out(self, answer: e.Answer) -> None:
+        match answer:
+            case e.Fire():
+                fired, *seen = self.executor.fire(answer)
+                orders = self.executor.taken_orders()
+                self._decide(fired)  # before any of its orders can report
+                self.inbox.extend(seen)
+                self.executor.give(answer, orders)
+            case e.Reread(key=key):
+                self.inbox.extend(self.executor.reread(key))
+            case e.Wait(wait=name, seconds=seconds):
+                self.timer.wait(name, seconds)
+            case e.Follow(node=node):
+                self.feed.follow(node)
+            case e.Say(sentence=sentence):
+                self.log.say(sentence)

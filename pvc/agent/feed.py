@@ -1,0 +1,114 @@
+"""The senses: what the store reports becomes what the Core understands.
+ Watched are the cluster record, the proofs of life, the node records, the own index with the VMs in it, and the index of each node that is
+lost. So the cost grows with what concerns this node, not with the cluster. Nothing counts as synced until all that was found on the way was
+read as well.
+"""
+
+from collections.abc import Iterable
+
+from pvc.cluster import znodes
+from pvc.cluster.formats import decode_config, decode_domain, decode_node
+from pvc.cluster.records import ClusterConfig
+from pvc.cluster.store import Broken, Changed, ChildrenChanged, Connection, Relisted, State, Store, Znode
+from pvc.cluster.store import Event as StoreEvent
+from pvc.core import events as e
+from pvc.errors import UsageProblem
+
+
+class Feed:
+    """Turns one store's events into the Core's, and keeps its watches."""
+
+    def __init__(self, store: Store, me: str) -> None:
+        self.store = store
+        self.me = me
+        self.generation = 0
+        self.session = 0
+        self.followed = {me}
+        self.watched: dict[str, frozenset[str]] = {}
+        self.awaited: set[str] = set()
+        self.relisted = False
+        self.synced = False
+
+    def begin(self) -> None:
+        """Ask for all that every daemon watches."""
+        self.store.watch(znodes.CONFIG)
+        for path in (znodes.ALIVE, znodes.NODES, znodes.index(self.me)):
+            self.store.watch_children(path)
+
+    def follow(self, node: str) -> None:
+        """Watch the VMs of a node that is lost: somebody has to recover them."""
+        if node not in self.followed:
+            self.followed.add(node)
+            self.store.watch_children(znodes.index(node))
+
+    def take(self, event: StoreEvent) -> list[e.Event]:
+        """What this event of the store means; nothing when it is of an earlier connection."""
+        match event:
+            case Connection():
+                return self._connection(event)
+            case Broken(why=why):
+                raise RuntimeError(f"the ZooKeeper client cannot go on: {why}")
+            case Changed() | ChildrenChanged() | Relisted() if event.generation != self.generation:
+                return []
+            case Relisted():
+                self.relisted = True
+                return self._sync()
+            case ChildrenChanged(path=path, names=names):
+                return [*self._children(path, names or ()), *self._sync()]
+            case Changed(path=path, znode=znode):
+                self.awaited.discard(path)
+                return [*self._changed(path, znode), *self._sync()]
+        return []
+
+    def _connection(self, event: Connection) -> list[e.Event]:
+        if event.state is State.SUSPENDED:
+            return [e.Disconnected()]
+        if event.state is State.LOST:
+            return [e.Disconnected(expired=True)]
+        new, self.session, self.generation = event.session_id != self.session, event.session_id, event.generation
+        self.awaited = {path for paths in self.watched.values() for path in paths}
+        self.relisted = self.synced = False
+        return [e.Connected(new_session=new)]
+
+    def _sync(self) -> list[e.Event]:
+        if self.synced or not self.relisted or self.awaited:
+            return []
+        self.synced = True
+        return [e.Synced()]
+
+    def _children(self, path: str, names: tuple[str, ...]) -> list[e.Event]:
+        if path == znodes.ALIVE:
+            return [e.AliveSeen(frozenset(names))]
+        paths = frozenset(self._records(path, names))
+        before = self.watched.get(path, frozenset())
+        self.watched[path] = paths
+        others = frozenset(one for parent, some in self.watched.items() if parent != path for one in some)
+        for new in sorted(paths - before - others):
+            self.awaited.add(new)
+            self.store.watch(new)
+        for old in sorted(before - paths - others):
+            self.awaited.discard(old)
+            self.store.unwatch(old)
+        gone = sorted(before - paths - others)
+        return [e.NodeSeen(_name(one), None) for one in gone] if path == znodes.NODES else [e.DomainSeen(_name(one), None) for one in gone]
+
+    def _records(self, path: str, names: Iterable[str]) -> Iterable[str]:
+        record = znodes.node if path == znodes.NODES else znodes.domain
+        for name in names:
+            try:
+                yield record(name)
+            except UsageProblem:
+                continue  # not one of ours: it is left as it is
+
+    def _changed(self, path: str, znode: Znode | None) -> list[e.Event]:
+        if path == znodes.CONFIG:
+            config = None if znode is None else decode_config(znode.data)
+            return [e.ConfigSeen(config, 0 if znode is None else znode.version)] if isinstance(config, ClusterConfig) else []
+        name = _name(path)
+        if path.startswith(znodes.NODES):
+            return [e.NodeSeen(name, None) if znode is None else e.NodeSeen(name, decode_node(name, znode.data), znode.version)]
+        return [e.DomainSeen(name, None) if znode is None else e.DomainSeen(name, decode_domain(name, znode.data), znode.version)]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,173 @@
+"""The decision maker of a daemon: events in, answers out; no thread, no clock, no I/O.
+ It never writes: it decides a transition by the tables (:mod:`pvc.core.decide`) and asks for it to be fired against the version that it
+saw. Nothing is decided before every record was read on the present connection, about an object whose last transition has no answer yet, or
+from an observation that is older than the daemon's own join. Events are hints about what is; what follows is looked up afresh each time
+(H3, H15).
+"""
+
+from collections.abc import Iterable
+
+from pvc.cluster.records import DomainRecord, NodeRecord
+from pvc.core import events as e
+from pvc.core.decide import RULES, Move, Rules
+from pvc.core.facts import JOBS, POWER_JOBS
+from pvc.core.intake import Intake, domain_key, node_key
+from pvc.core.known import GONE, NEVER_WRITTEN, Known, KnownDomain, KnownNode
+from pvc.core.policy import Ranking
+from pvc.core.settings import Settings
+from pvc.fsm.row import explain
+from pvc.fsm.states import By, Connection, Effect, Power
+from pvc.fsm.views import NodeLife, SessionLife, SessionView
+
+
+class Core(Intake):
+    """One daemon's decisions. ``on`` takes what happened and returns what is to be done, in order."""
+
+    def __init__(self, me: str, settings: Settings | None = None, rules: Rules = RULES) -> None:
+        super().__init__(Known(me, settings or Settings()))
+        self.rules = rules
+        self.session = SessionLife()
+        self.tickets = 0
+        self.asked: dict[int, tuple[str, Move]] = {}
+
+    def on(self, event: e.Event) -> list[e.Answer]:
+        """Take one event, look at whatever it may concern, and return what is to be done."""
+        self.answers = []
+        self._look(self._take(event))
+        answers, self.answers = self.answers, []
+        return answers
+
+    # ---- taking events: what is known changes, and some keys have to be looked at
+
+    def _take(self, event: e.Event) -> Iterable[str]:
+        match event:
+            case e.Opened() | e.Connected() | e.Disconnected() | e.Synced() | e.StopAsked():
+                return self._take_session(event)
+            case e.AliveSeen() | e.NodeSeen() | e.StatsSeen() | e.ConfigSeen() | e.PowerRead():
+                return self._take_cluster(event)
+            case e.DomainSeen():
+                return self._domain_seen(event)
+            case e.Inventory() | e.HypervisorLost() | e.GuestSeen() | e.JobDone():
+                return self._take_hypervisor(event)
+            case e.Fired():
+                return self._fired(event)
+            case e.Due():
+                return self._due(event.wait)
+
+    def _take_session(self, event: e.Opened | e.Connected | e.Disconnected | e.Synced | e.StopAsked) -> Iterable[str]:
+        match event:
+            case e.Opened():
+                self._move_session("open")
+            case e.Connected(new_session=new):
+                self._move_session("connected")
+                if new:
+                    self._forget_session()
+                self._forget_tickets()
+            case e.Disconnected(expired=expired):
+                self._move_session("expired" if expired else "suspended")
+                if expired:
+                    self._forget_session()
+            case e.Synced():
+                self._move_session("synced")
+                mine = self._node(self.me)
+                if mine.record is None:  # this node was never here: its first join creates the record
+                    mine.record, mine.version = NodeRecord(self.me, NodeLife()), NEVER_WRITTEN
+                return self._everything()
+            case e.StopAsked():
+                self.known.stopping = True
+                return [node_key(self.me)]
+        return ()
+
+    def _move_session(self, trigger: str) -> None:
+        table = self.rules.tables["connection"]
+        answer = explain(table, self.session.state, trigger, By.SESSION | By.OWNER, SessionView(self.session))
+        if answer.row is None:
+            self._say(f"'{trigger}' of the ZooKeeper connection is ignored: {answer.reason}")
+        elif answer.row.dest is not None:
+            self.session = SessionLife(Connection(answer.row.dest))
+
+    def _forget_session(self) -> None:
+        """What was observed before joining counts for nothing: the node's power, and how long the session has lasted."""
+        self.known.joined = self.known.session_is_old = False
+        for node in self.known.nodes.values():
+            node.reading, node.readings, node.asked, node.stale = Power.unread, 0, None, False
+        self.answers.append(e.Wait(f"{self.me} session", self.known.settings.dead_s + self.known.settings.session_timeout_s))
+
+    def _forget_tickets(self) -> None:
+        """On a new connection every record is read again, which answers every transition whose answer was lost."""
+        self.asked.clear()
+        for node in self.known.nodes.values():
+            node.ticket = None
+        for domain in self.known.domains.values():
+            domain.ticket = None
+
+    def _fired(self, event: e.Fired) -> Iterable[str]:
+        key, move = self.asked.pop(event.ticket, (None, None))
+        if key is None or move is None:
+            return ()
+        known = self._of(key)
+        if event.result is not e.Result.written:
+            known.refused = known.version  # the ticket stays: nothing is decided until the record was read again
+            self.answers.append(e.Reread(key))
+            return ()
+        self._ordered(known, move, event.ticket)
+        if key == node_key(self.me) and move.row.trigger == "join":
+            self.known.joined = True
+        if move.row.writes:
+            return ()  # the ticket stays until the record is seen as it was written
+        known.ticket = None
+        return [key]
+
+    def _ordered(self, known: KnownDomain | KnownNode, move: Move, ticket: int) -> None:
+        for effect in move.row.effects:
+            if isinstance(known, KnownDomain) and effect in JOBS:
+                known.job = JOBS[effect]
+            elif isinstance(known, KnownNode) and effect in POWER_JOBS:
+                known.asked, known.reading = ticket, Power.unread
+                known.readings = known.readings if effect is Effect.read_power else 0
+
+    # ---- looking: what is known decides
+
+    def _look(self, keys: Iterable[str]) -> None:
+        if self.session.state is not Connection.live:
+            return
+        for key in dict.fromkeys(keys):
+            kind, _, name = key.partition(" ")
+            if kind == "node":
+                if name == self.me or self.known.takes_work():
+                    self._look_at_node(name)
+            elif self.known.takes_work() and self.known.inventory:
+                self._look_at_domain(name)
+
+    def _look_at_node(self, name: str) -> None:
+        node, facts = self.known.nodes.get(name), self.known.facts()
+        if node is None or node.ticket is not None or not isinstance(node.record, NodeRecord) or self.me not in facts:
+            return
+        self._rewait_fence(name, node)
+        for move in self.rules.node_moves(self.me, name, facts, self.known.watch(name), self.known.own())[:1]:
+            self._fire(node_key(name), node, move)
+
+    def _look_at_domain(self, uuid: str) -> None:
+        known = self.known.domains.get(uuid)
+        if known is None or known.ticket is not None or (known.record is not None and not isinstance(known.record, DomainRecord)):
+            return
+        self._rewait_domain(known)
+        record = known.record
+        life = GONE if record is None else record.life
+        ranking = Ranking((), ()) if record is None else self.known.ranking(record)
+        ticket = f"{self.me}-{self.tickets + 1}"
+        if record is None:
+            options = self.known.options(uuid, _NOBODY, ranking, ticket)
+        else:
+            options = self.known.options(uuid, record, ranking, ticket)
+        for move in self.rules.domain_moves(self.me, life, known.local, self.known.facts(), options, ranking.fits)[:1]:
+            self._fire(domain_key(uuid), known, move)
+
+    def _fire(self, key: str, known: KnownDomain | KnownNode, move: Move) -> None:
+        self.tickets += 1
+        known.ticket = self.tickets
+        self.asked[self.tickets] = (key, move)
+        self.answers.append(e.Fire(self.tickets, key, move, known.version))
+
+
+_NOBODY = DomainRecord(uuid="", name="", gen="", life=GONE, memory_mib=0, vcpus=0)

@@ -1,0 +1,202 @@
+"""What happens changes what is known: one method for each kind of event, which returns the keys of what has to be looked at again.
+
+Nothing is decided here. An event of an earlier claim, or of a wait that the record has left behind, changes nothing.
+"""
+
+from collections.abc import Iterable
+
+from pvc.cluster.records import DomainRecord, NodeRecord, Unreadable
+from pvc.core import events as e
+from pvc.core.known import Known, KnownDomain, KnownNode
+from pvc.core.waits import Spell, domain_wait, fence_wait, reading_wait
+from pvc.fsm.states import Domain, Guest, Job, Power
+
+
+def domain_key(uuid: str) -> str:
+    """The key of a VM in answers."""
+    return f"domain {uuid}"
+
+
+def node_key(name: str) -> str:
+    """The key of a node in answers."""
+    return f"node {name}"
+
+
+class Intake:
+    """Keeps what one daemon knows up to date; ``answers`` collects what the event being taken asks for."""
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self.answers: list[e.Answer] = []
+
+    @property
+    def me(self) -> str:
+        """The name of this node."""
+        return self.known.me
+
+    # ---- the cluster
+
+    def _take_cluster(self, event: e.AliveSeen | e.NodeSeen | e.StatsSeen | e.ConfigSeen | e.PowerRead) -> Iterable[str]:
+        match event:
+            case e.AliveSeen(names=names):
+                return self._alive_seen(names)
+            case e.NodeSeen():
+                return self._node_seen(event)
+            case e.StatsSeen(name=name, stats=stats):
+                self._node(name).stats = stats
+                return self._waiting_for_room()
+            case e.ConfigSeen(config=config, version=version):
+                self.known.config, self.known.config_version = config, version
+                return [node_key(name) for name in self.known.nodes]
+            case e.PowerRead(node=name, ticket=ticket, reading=reading):
+                return self._power_read(name, ticket, reading)
+
+    def _alive_seen(self, names: frozenset[str]) -> Iterable[str]:
+        changed = names ^ self.known.alive
+        self.known.alive = names
+        for name in names:
+            self._node(name).seen_alive = True
+        for name in changed - names:
+            self.answers.append(e.Follow(name))
+        return self._everything() if changed else ()
+
+    def _node_seen(self, event: e.NodeSeen) -> Iterable[str]:
+        node = self._node(event.name)
+        before = node.record.life if isinstance(node.record, NodeRecord) else None
+        node.record, node.version = event.record, event.version
+        self._answered(node_key(event.name), node)
+        if isinstance(event.record, Unreadable):
+            self._say(f"{event.record}; the node is left as it is")
+        after = event.record.life if isinstance(event.record, NodeRecord) else None
+        if after is not None and after.by != self.me:  # a reading counts only for the claim under which it was asked for
+            node.reading, node.readings, node.asked = Power.unread, 0, None
+        if not node.seen_alive and after is not None:
+            self.answers.append(e.Wait(f"{event.name} grace", self.known.settings.boot_grace_s))
+        return self._everything() if before != after else [node_key(event.name)]
+
+    def _power_read(self, name: str, ticket: int, reading: Power) -> Iterable[str]:
+        node = self._node(name)
+        if node.asked != ticket:
+            return ()  # asked for under an earlier claim
+        node.reading, node.asked, node.stale = reading, None, False
+        self._wait(reading_wait(name, ticket, node.readings, self.known.settings))
+        node.readings += 1
+        return [node_key(name)]
+
+    def _domain_seen(self, event: e.DomainSeen) -> Iterable[str]:
+        known = self.known.domains.setdefault(event.uuid, KnownDomain(guest=Guest.absent if self.known.inventory else Guest.unknown))
+        known.record, known.version = event.record, event.version
+        self._answered(domain_key(event.uuid), known)
+        if isinstance(event.record, Unreadable):
+            self._say(f"{event.record}; the VM is left as it is")
+        if event.record is None and known.guest in (Guest.absent, Guest.unknown):
+            del self.known.domains[event.uuid]
+        self._rewait_domain(known)
+        return [domain_key(event.uuid), *(node_key(name) for name in self.known.nodes)]
+
+    def _take_hypervisor(self, event: e.Inventory | e.HypervisorLost | e.GuestSeen | e.JobDone) -> Iterable[str]:
+        known = self.known
+        match event:
+            case e.Inventory(guests=guests):
+                known.inventory = True
+                for uuid in guests:
+                    known.domains.setdefault(uuid, KnownDomain())
+                for uuid, domain in known.domains.items():
+                    self._guest_is(domain, guests.get(uuid, Guest.absent))
+                return self._everything()
+            case e.HypervisorLost():
+                known.inventory = False
+                for domain in known.domains.values():
+                    domain.guest = Guest.unknown
+                return ()
+            case e.GuestSeen(uuid=uuid, guest=guest, by_itself=by_itself):
+                domain = known.domains.setdefault(uuid, KnownDomain())
+                domain.by_itself = by_itself
+                self._guest_is(domain, guest)
+                return [domain_key(uuid), node_key(self.me)]
+            case e.JobDone(uuid=uuid, job=job, guest=guest):
+                domain = known.domains.setdefault(uuid, KnownDomain())
+                if domain.job is job and job is not Job.shutdown:  # a guest that was asked to go has gone, or not yet
+                    domain.job = Job.none
+                self._guest_is(domain, guest)
+                return [domain_key(uuid), node_key(self.me)]
+
+    def _guest_is(self, domain: KnownDomain, guest: Guest) -> None:
+        domain.guest = guest
+        if guest is Guest.absent and domain.job is Job.shutdown:
+            domain.job = Job.none
+        if guest is Guest.running:
+            domain.by_itself = False
+
+    def _answered(self, key: str, known: KnownDomain | KnownNode) -> None:
+        """The record was read: decide again, or a little later where the refusal had a reason that the record does not show."""
+        if known.ticket is not None and known.refused == known.version:
+            self.answers.append(e.Wait(f"{key} again", self.known.settings.retry_s))
+        else:
+            known.ticket = known.refused = None
+
+    def _due(self, wait: str) -> Iterable[str]:
+        if wait.endswith(" again"):
+            key = wait.removesuffix(" again")
+            known = self._of(key)
+            known.ticket = known.refused = None
+            return [key]
+        subject, _, rest = wait.partition(" ")
+        if rest == "session":
+            self.known.session_is_old = True
+            return [node_key(name) for name in self.known.nodes]
+        node = self.known.nodes.get(subject)
+        if node is not None and rest == "grace":
+            node.seen_alive = True
+            return [node_key(subject)]
+        if node is not None and rest.startswith("reading"):
+            node.stale = True
+            return [node_key(subject)]
+        if node is not None and node.wait == wait:
+            node.due = True
+            return [node_key(subject)]
+        domain = self.known.domains.get(subject)
+        if domain is not None and domain.wait == wait:
+            domain.due = True
+            return [domain_key(subject)]
+        return ()
+
+    # ---- waits
+
+    def _rewait_domain(self, known: KnownDomain) -> None:
+        spell = domain_wait(known.record, self.known.settings) if isinstance(known.record, DomainRecord) else None
+        self._rewait(known, spell)
+
+    def _rewait_fence(self, name: str, node: KnownNode) -> None:
+        assert isinstance(node.record, NodeRecord)
+        mine = node.record.life.by == self.me
+        self._rewait(node, fence_wait(name, node.record.life, node.record.fence.tries, self.known.settings) if mine else None)
+
+    def _rewait(self, known: KnownDomain | KnownNode, spell: Spell | None) -> None:
+        name = "" if spell is None else spell[0]
+        if known.wait != name:
+            known.wait, known.due = name, False
+            if spell is not None:
+                self._wait(spell)
+
+    def _wait(self, spell: Spell) -> None:
+        self.answers.append(e.Wait(*spell))
+
+    # ---- which keys
+
+    def _everything(self) -> list[str]:
+        return [*(node_key(name) for name in sorted(self.known.nodes)), *(domain_key(uuid) for uuid in sorted(self.known.domains))]
+
+    def _waiting_for_room(self) -> list[str]:
+        waiting = (Domain.place, Domain.start, Domain.boot)
+        return [domain_key(record.uuid) for record in self.known.records() if record.life.state in waiting]
+
+    def _node(self, name: str) -> KnownNode:
+        return self.known.nodes.setdefault(name, KnownNode())
+
+    def _of(self, key: str) -> KnownDomain | KnownNode:
+        kind, _, name = key.partition(" ")
+        return self._node(name) if kind == "node" else self.known.domains.setdefault(name, KnownDomain())
+
+    def _say(self, sentence: str) -> None:
+        self.answers.append(e.Say(sentence))

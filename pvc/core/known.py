@@ -1,0 +1,197 @@
+"""What one daemon knows of the cluster: the records it has read, its own observations, and the facts and views that follow from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pvc.cluster.records import ClusterConfig, DomainOutline, DomainRecord, NodeOutline, NodeRecord, NodeStats, OnPoweroff, Unreadable
+from pvc.core.facts import Local, NodeFacts, Options, Self, Watch
+from pvc.core.policy import Ranking, preferring, rank
+from pvc.core.settings import Settings
+from pvc.fsm.states import Daemon, Domain, Fence, Guest, Job, Power, Request
+from pvc.fsm.views import Life
+
+NEVER_WRITTEN = -1
+"""In place of a version: there is no such record yet."""
+
+GONE = Life(state=Domain.delete)
+
+AGAIN = (Domain.boot, Domain.start, Domain.restart, Domain.shutdown, Domain.destroy)
+"""States after which a VM may have to be placed anew."""
+
+
+@dataclass(slots=True)
+class KnownDomain:
+    """One VM: its record as last read, and what this daemon observes of it."""
+
+    record: DomainRecord | DomainOutline | Unreadable | None = None
+    version: int = NEVER_WRITTEN
+    guest: Guest = Guest.unknown
+    job: Job = Job.none
+    by_itself: bool = False
+    ticket: int | None = None  # a transition is on its way, or its record has to be read again
+    refused: int | None = None  # the version against which the last transition was refused, until the record is read again
+    due: bool = False
+    wait: str = ""
+
+    @property
+    def local(self) -> Local:
+        """The observations, in the form that decisions are made from."""
+        return Local(self.guest, self.job)
+
+
+@dataclass(slots=True)
+class KnownNode:
+    """One node: its record as last read, and what this daemon knows of its power."""
+
+    record: NodeRecord | NodeOutline | Unreadable | None = None
+    version: int = NEVER_WRITTEN
+    stats: NodeStats | None = None
+    seen_alive: bool = False
+    reading: Power = Power.unread
+    readings: int = 0
+    asked: int | None = None  # the ticket of the transition that ordered a power job in flight
+    stale: bool = False
+    ticket: int | None = None
+    refused: int | None = None
+    due: bool = False
+    wait: str = ""
+
+
+@dataclass(slots=True)
+class Known:
+    """Everything a daemon knows; it changes by events alone."""
+
+    me: str
+    settings: Settings
+    nodes: dict[str, KnownNode] = field(default_factory=dict)
+    domains: dict[str, KnownDomain] = field(default_factory=dict)
+    alive: frozenset[str] = frozenset()
+    config: ClusterConfig | None = None
+    config_version: int = NEVER_WRITTEN
+    joined: bool = False
+    stopping: bool = False
+    inventory: bool = False
+    session_is_old: bool = False  # this session has lasted for a full dead time
+
+    def facts(self) -> dict[str, NodeFacts]:
+        """The nodes whose records can be read, in the form that decisions are made from."""
+        return {
+            name: NodeFacts(node.record.life, name in self.alive, node.record.boot)
+            for name, node in self.nodes.items()
+            if isinstance(node.record, NodeRecord | NodeOutline)
+        }
+
+    def records(self) -> Iterator[DomainRecord]:
+        """The VMs whose records can be read."""
+        return (known.record for known in self.domains.values() if isinstance(known.record, DomainRecord))
+
+    # ---- VMs
+
+    def options(self, uuid: str, record: DomainRecord, ranking: Ranking, op_id: str) -> Options:
+        """What the VM's policy and the time that has passed add to the facts."""
+        known, policy = self.domains[uuid], record.policy
+        return Options(
+            budget=policy.restart_budget,
+            due=known.due,
+            stays_off=known.by_itself and policy.on_poweroff is OnPoweroff.stay,
+            caretaker=self.is_caretaker(),
+            op_id=op_id,
+            unfit=ranking.unfit,
+        )
+
+    def ranking(self, record: DomainRecord) -> Ranking:
+        """The nodes that fit this VM, best first; a VM that is up again soon stays where it was."""
+        stats = {name: node.stats for name, node in self.nodes.items() if node.stats is not None}
+        bound = [other for other in self.records() if other.life.target is not None]
+        ranking = rank(record, self.facts(), stats, bound)
+        again = record.life.owner == self.me and record.life.state in AGAIN
+        leaving = record.life.state is Domain.start and self.guest_of(record.uuid) is not Guest.absent
+        return preferring(ranking, record.life, self.me) if again and not leaving else ranking
+
+    def guest_of(self, uuid: str) -> Guest:
+        """What the own hypervisor shows of this guest."""
+        known = self.domains.get(uuid)
+        return Guest.unknown if known is None else known.guest
+
+    def is_caretaker(self) -> bool:
+        """Whether it falls to this node to place what nobody owns: to the first by name of those that work."""
+        working = sorted(name for name, facts in self.facts().items() if facts.works)
+        return bool(working) and working[0] == self.me
+
+    # ---- nodes
+
+    def own(self) -> Self:
+        """What this daemon knows of itself."""
+        return Self(self.joined, self.stopping, self.inventory, tuple(self._held()), tuple(self._uncalled()))
+
+    def _held(self) -> Iterator[str]:
+        for uuid, known in self.domains.items():
+            record = known.record
+            if isinstance(record, Unreadable):
+                yield uuid
+            elif known.guest not in (Guest.absent, Guest.unknown):
+                yield uuid if record is None else record.name
+            elif record is not None and self._is_bound_here(record):
+                yield record.name
+
+    def _is_bound_here(self, record: DomainRecord | DomainOutline) -> bool:
+        if isinstance(record, DomainOutline):
+            return self.me in (record.owner, record.target)
+        return record.life.owner == self.me or record.life.target == self.me
+
+    def _uncalled(self) -> Iterator[str]:
+        for record in self.records():
+            life = record.life
+            away = life.owner not in (None, self.me) and life.home == self.me
+            if away and life.state is Domain.start and life.request is Request.none:
+                yield record.name
+
+    def watch(self, name: str) -> Watch:
+        """What this daemon observes of another node beyond its record."""
+        node = self.nodes[name]
+        return Watch(
+            reading=node.reading,
+            stale=node.stale,
+            busy=node.asked is not None,
+            due=node.due,
+            concerns=self.concerns(name),
+            brake=self.brake(name),
+            power_back=self.settings.power_back,
+        )
+
+    def concerns(self, name: str) -> bool:
+        """Whether a VM's record names this node as its owner or target; a record that cannot be read might."""
+        for known in self.domains.values():
+            record = known.record
+            if isinstance(record, Unreadable):
+                return True
+            if isinstance(record, DomainOutline) and name in (record.owner, record.target):
+                return True
+            if isinstance(record, DomainRecord) and name in (record.life.owner, record.life.target):
+                return True
+        return False
+
+    def brake(self, name: str) -> str:
+        """Why nobody may shoot this node now; empty when nothing speaks against it. Brakes concern shots, never readings."""
+        if self.config is None or self.config.hold.on:
+            hold = None if self.config is None else self.config.hold
+            return "the cluster record was not read" if hold is None else f"{hold.by} holds the cluster: {hold.why or 'no reason given'}"
+        if not self.concerns(name):
+            return f"no VM names {name}: there is nothing to recover"
+        if not self.session_is_old:
+            return f"{self.me} has not been connected for a full dead time itself"
+        if not self.nodes[name].seen_alive:
+            return f"{self.me} has not seen {name} alive yet: it may be booting"
+        return self._minority()
+
+    def _minority(self) -> str:
+        unproven = [facts for facts in self.facts().values() if facts.life.fence is not Fence.proven]
+        alive = sum(facts.alive for facts in unproven)
+        if 2 * alive > len(unproven):
+            return ""
+        return f"only {alive} of {len(unproven)} nodes answer: this may be a network fault, and a shot needs a majority"
+
+    def takes_work(self) -> bool:
+        """Whether this daemon may decide about VMs and other nodes at all."""
+        mine = self.facts().get(self.me)
+        return self.joined and mine is not None and mine.works and mine.life.daemon is Daemon.run

@@ -1,0 +1,76 @@
+"""Which nodes may take a VM, in which order, and why not: one check for client, placement, flush, recovery and return alike (I11)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pvc.cluster.records import DomainRecord, NodeStats, Selector
+from pvc.core.facts import NodeFacts, Nodes
+from pvc.fsm.states import Daemon, Flush
+from pvc.fsm.views import Life
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The nodes that fit, best first, and the reason for each that does not."""
+
+    fits: tuple[str, ...]
+    unfit: tuple[tuple[str, str], ...]
+
+
+def rank(record: DomainRecord, nodes: Nodes, stats: Mapping[str, NodeStats], bound: Iterable[DomainRecord]) -> Ranking:
+    """Rank the nodes for this VM; ``bound`` are the VMs on their way to a node whose statistics do not show them yet."""
+    promised = _promised(record, bound)
+    fits, unfit = [], []
+    for name, facts in sorted(nodes.items()):
+        reason = _why_not(record, name, facts, stats.get(name), promised.get(name, 0))
+        if reason:
+            unfit.append((name, reason))
+        else:
+            fits.append((_load(record.policy.selector, stats.get(name), promised.get(name, 0)), name))
+    return Ranking(tuple(name for _, name in sorted(fits)), tuple(unfit))
+
+
+def preferring(ranking: Ranking, life: Life, me: str) -> Ranking:
+    """The same ranking for a VM that is to run again: its own node first, unless it failed there twice in a row."""
+    if me not in ranking.fits:
+        return ranking
+    others = tuple(name for name in ranking.fits if name != me)
+    return Ranking((me, *others) if life.restarts < 2 else (*others, me), ranking.unfit)
+
+
+def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, int]:
+    promised: dict[str, int] = {}
+    for other in bound:
+        target = other.life.target
+        if target is not None and other.uuid != record.uuid:
+            promised[target] = promised.get(target, 0) + other.memory_mib
+    return promised
+
+
+def _why_not(record: DomainRecord, name: str, facts: NodeFacts, stats: NodeStats | None, promised: int) -> str:
+    if not facts.alive:
+        return "it does not answer"
+    if facts.life.daemon is not Daemon.run:
+        return f"it is {facts.life.daemon}"
+    if facts.life.flush is not Flush.ready:
+        return f"it is {facts.life.flush}"
+    if record.policy.nodes and name not in record.policy.nodes:
+        return "the VM's policy does not allow it"
+    if stats is not None and record.life.owner != name and stats.memory_free_mib - promised < record.memory_mib:
+        return f"it has {max(0, stats.memory_free_mib - promised)} MiB free, {record.name} needs {record.memory_mib} MiB"
+    return ""
+
+
+def _load(selector: Selector, stats: NodeStats | None, promised: int) -> float:
+    """The smaller, the better."""
+    if stats is None:
+        return 0.0
+    match selector:
+        case Selector.load:
+            return stats.load
+        case Selector.vcpus:
+            return float(stats.vcpus)
+        case Selector.vms:
+            return float(stats.domains)
+        case _:
+            return float(promised - stats.memory_free_mib)

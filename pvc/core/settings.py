@@ -1,0 +1,40 @@
+"""The times and limits that a daemon decides by, as the configuration gives them; all of them durations, none of them a date."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Seconds and counts; the defaults are those of ``pvcd.conf``."""
+
+    keepalive_interval_s: float = 5.0
+    dead_ticks: int = 6
+    throws_ticks: int = 3
+    session_timeout_s: float = 6.0
+    power_poll_s: float = 5.0
+    power_poll_max_s: float = 60.0
+    fence_retry_s: float = 30.0
+    power_on_delay_s: float = 10.0
+    boot_grace_s: float = 180.0
+    accept_timeout_s: float = 30.0
+    migration_timeout_s: float = 600.0
+    handover_timeout_s: float = 60.0
+    destroy_retry_s: float = 5.0
+    avoid_s: float = 60.0
+    retry_s: float = 1.0
+    steady_s: float = 600.0
+    power_back: bool = False
+
+    @property
+    def dead_s(self) -> float:
+        """From the end of a node's session to its death: the dead time, of which the session has taken its part."""
+        return max(0.0, self.dead_ticks * self.keepalive_interval_s - self.session_timeout_s)
+
+    @property
+    def throws_s(self) -> float:
+        """From a node's death to the shot."""
+        return self.throws_ticks * self.keepalive_interval_s
+
+    def backoff_s(self, restarts: int) -> float:
+        """The wait before the next start of a VM that failed this many times in a row: 1, 2, 4, 8, 16 s."""
+        return 0.0 if restarts == 0 else float(2 ** min(restarts - 1, 4))

@@ -1,0 +1,61 @@
+"""Which wait a record is in, and how long it takes: every wait is a declared state, never a stack frame.
+
+A wait has a name that changes whenever the record moves on, so a timer of an earlier state is recognised and ignored.
+"""
+
+from pvc.cluster.records import DomainRecord
+from pvc.core.settings import Settings
+from pvc.fsm.states import Daemon, Domain, Fence, Migration
+from pvc.fsm.views import NodeLife
+
+Spell = tuple[str, float]
+
+
+def domain_wait(record: DomainRecord, settings: Settings) -> Spell | None:
+    """The name of the wait that this VM is in, and its seconds; none where nothing is waited for."""
+    life = record.life
+    seconds = _domain_seconds(record, settings)
+    name = f"{record.uuid} {life.state} {life.phase} {life.want} {life.op_id} {life.epoch} {life.restarts} {','.join(map(str, life.avoid))}"
+    return None if seconds is None else (name, seconds)
+
+
+def _domain_seconds(record: DomainRecord, settings: Settings) -> float | None:
+    life = record.life
+    match life.state:
+        case Domain.place:
+            return settings.backoff_s(life.restarts) or None  # the first start waits for nothing
+        case Domain.shutdown | Domain.restart:
+            return float(record.policy.shutdown_timeout_s)
+        case Domain.destroy:
+            return settings.destroy_retry_s
+        case Domain.migrate:
+            return _migration_seconds(life.phase, settings)
+        case Domain.start if life.avoid:
+            return settings.avoid_s
+        case Domain.start if life.restarts:
+            return settings.steady_s
+        case _:
+            return None
+
+
+def _migration_seconds(phase: Migration, settings: Settings) -> float:
+    if phase is Migration.moving:
+        return settings.migration_timeout_s
+    return settings.handover_timeout_s if phase is Migration.handover else settings.accept_timeout_s
+
+
+def fence_wait(node: str, life: NodeLife, tries: int, settings: Settings) -> Spell | None:
+    """The name of the wait that this node's fence is in, and its seconds."""
+    seconds = {
+        Fence.evidence: settings.dead_s + (settings.throws_s if life.daemon is Daemon.stop else 0.0),
+        Fence.throws: settings.throws_s,
+        Fence.failed: settings.fence_retry_s,
+        Fence.proven: settings.power_on_delay_s,
+    }.get(life.fence)
+    return None if seconds is None else (f"{node} {life.fence} {life.by} {tries}", seconds)
+
+
+def reading_wait(node: str, ticket: int, readings: int, settings: Settings) -> Spell:
+    """How long a reading of a node's power counts: ever longer, up to a limit."""
+    seconds = min(settings.power_poll_s * 2 ** min(readings, 10), settings.power_poll_max_s)
+    return f"{node} reading {ticket} {readings}", seconds

@@ -1,0 +1,217 @@
+"""The Core by itself: events in, answers out."""
+
+from dataclasses import replace
+
+import pytest
+
+from pvc.cluster.records import ClusterConfig, DomainRecord, Hold, NodeRecord, NodeStats, Policy, Unreadable
+from pvc.core import events as e
+from pvc.core.core import Core
+from pvc.core.settings import Settings
+from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Power, Want
+from pvc.fsm.views import Life, NodeLife
+
+UUID = "00000000-0000-4000-8000-000000000000"
+CONFIG = ClusterConfig("11111111-1111-4111-8111-111111111111", "test")
+
+
+def node(name, daemon=Daemon.run, **life):
+    return NodeRecord(name, NodeLife(daemon, **life), boot=f"boot of {name}")
+
+
+def vm(state=Domain.start, want=Want.start, **life):
+    return DomainRecord(UUID, "web", "g1", Life(state, want, home="hv1", **life), memory_mib=1024, vcpus=1)
+
+
+def fires(answers):
+    return [answer for answer in answers if isinstance(answer, e.Fire)]
+
+
+def waits(answers):
+    return {answer.wait: answer.seconds for answer in answers if isinstance(answer, e.Wait)}
+
+
+def connected(names=("hv1", "hv2", "hv3"), alive=None):
+    """A Core that has connected and read the nodes, but has not been told that this is all."""
+    core = Core("hv1")
+    for event in (e.Opened(), e.Connected(new_session=True), e.ConfigSeen(CONFIG, 1), e.Inventory({})):
+        assert not fires(core.on(event))
+    core.on(e.AliveSeen(frozenset(names if alive is None else alive)))
+    for name in names:
+        core.on(e.NodeSeen(name, node(name), 5))
+    return core
+
+
+def working(names=("hv1", "hv2", "hv3")):
+    """A Core that has joined and works."""
+    core = connected(names)
+    join = fires(core.on(e.Synced()))[0]
+    core.on(e.Fired(join.ticket, e.Result.written))
+    core.on(e.NodeSeen("hv1", node("hv1"), 6))
+    return core
+
+
+def test_nothing_is_decided_before_everything_was_read():
+    core = connected()
+    assert fires(core.on(e.DomainSeen(UUID, vm(owner="hv1"), 3))) == []
+    assert [answer.move.row.trigger for answer in fires(core.on(e.Synced()))] == ["join"]
+
+
+def test_nothing_is_decided_while_disconnected_and_all_is_read_again_afterwards():
+    core = working()
+    core.on(e.Disconnected())
+    assert fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1))) == []
+    core.on(e.Connected(new_session=False))
+    assert fires(core.on(e.GuestSeen(UUID, Guest.absent))) == []
+    assert [answer.move.row.trigger for answer in fires(core.on(e.Synced()))] == ["claim"]
+
+
+def test_a_daemon_that_has_not_joined_decides_nothing_about_others():
+    core = connected(alive=("hv1", "hv2"))
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    assert {answer.key for answer in fires(core.on(e.Synced()))} == {"node hv1"}
+
+
+def test_one_transition_at_a_time_and_its_orders_are_a_job_until_they_end():
+    core = working()
+    claim = fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1)))[0]
+    assert claim.version == 1
+    assert fires(core.on(e.GuestSeen(UUID, Guest.absent))) == []
+    core.on(e.Fired(claim.ticket, e.Result.written))
+    assert fires(core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1", epoch=1), 2))) == []
+    done = fires(core.on(e.JobDone(UUID, Job.create, Guest.running)))
+    assert [answer.move.row.trigger for answer in done] == ["started"]
+
+
+@pytest.mark.parametrize("result", [e.Result.refused, e.Result.lost])
+def test_what_was_not_written_is_read_again_before_it_is_decided_again(result):
+    core = working()
+    claim = fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1)))[0]
+    assert core.on(e.Fired(claim.ticket, result)) == [e.Reread(f"domain {UUID}")]
+    assert fires(core.on(e.GuestSeen(UUID, Guest.absent))) == []
+    assert fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 2)))[0].version == 2
+
+
+def test_a_refusal_that_the_record_does_not_explain_is_retried_a_little_later():
+    core = working()
+    record = vm(Domain.place, target="hv1")
+    claim = fires(core.on(e.DomainSeen(UUID, record, 1)))[0]
+    core.on(e.Fired(claim.ticket, e.Result.refused))
+    again = core.on(e.DomainSeen(UUID, record, 1))
+    assert (fires(again), waits(again)) == ([], {f"domain {UUID} again": Settings().retry_s})
+    assert len(fires(core.on(e.Due(f"domain {UUID} again")))) == 1
+
+
+def test_a_reading_that_was_asked_for_under_an_earlier_claim_counts_for_nothing():
+    core = working()
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    suspect = next(answer for answer in fires(core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))) if answer.key == "node hv3")
+    core.on(e.Fired(suspect.ticket, e.Result.written))
+    core.on(e.NodeSeen("hv3", node("hv3", fence=Fence.evidence, by="hv1"), 7))
+    assert fires(core.on(e.PowerRead("hv3", suspect.ticket + 100, Power.off))) == []
+    assert [answer.move.row.trigger for answer in fires(core.on(e.PowerRead("hv3", suspect.ticket, Power.off)))] == ["prove"]
+
+
+def test_a_wait_of_a_state_that_is_over_changes_nothing():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    first = core.on(e.DomainSeen(UUID, vm(Domain.shutdown, Want.shutdown, owner="hv1"), 1))
+    asked = fires(first)[0]
+    assert asked.move.row.effects == (Effect.shutdown,)
+    core.on(e.Fired(asked.ticket, e.Result.written))
+    old = next(iter(waits(first)))
+    core.on(e.DomainSeen(UUID, vm(Domain.restart, owner="hv1"), 2))
+    assert fires(core.on(e.Due(old))) == []
+
+
+def test_a_record_that_cannot_be_read_is_said_and_left_alone_and_counts_for_the_flush():
+    core = working()
+    answers = core.on(e.DomainSeen(UUID, Unreadable("/domains/x", "it is no JSON", b"?"), 1))
+    assert any(isinstance(answer, e.Say) and "/domains/x" in answer.sentence for answer in answers)
+    assert fires(answers) == []
+    assert core.known.own().holds == (UUID,)
+    assert core.known.concerns("hv2")
+
+
+def test_a_guest_that_nobody_sees_is_unknown_and_nothing_follows_from_it():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    core.on(e.DomainSeen(UUID, vm(owner="hv1"), 1))
+    core.on(e.HypervisorLost())
+    assert fires(core.on(e.DomainSeen(UUID, vm(owner="hv1", restarts=1), 2))) == []
+    ended = fires(core.on(e.Inventory({})))
+    assert [answer.move.row.trigger for answer in ended] == ["ended"]
+
+
+def test_sigterm_leaves_once_and_does_not_join_again():
+    core = working()
+    leave = fires(core.on(e.StopAsked()))
+    assert [answer.move.row.trigger for answer in leave] == ["leave"]
+    core.on(e.Fired(leave[0].ticket, e.Result.written))
+    assert fires(core.on(e.NodeSeen("hv1", node("hv1", Daemon.stop), 7))) == []
+
+
+def braked(core, config=CONFIG, old=True):
+    core.on(e.ConfigSeen(config, 2))
+    core.known.session_is_old = old
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    return core.known.brake("hv3")
+
+
+def test_nothing_brakes_a_shot_at_a_lost_node_that_owns_a_vm():
+    assert braked(working()) == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "brake"),
+    [
+        ("holds the cluster", lambda core: braked(core, replace(CONFIG, hold=Hold(True, "ann", "switch work")))),
+        ("full dead time", lambda core: braked(core, old=False)),
+        ("no VM names hv2", lambda core: braked(core) or core.known.brake("hv2")),
+    ],
+)
+def test_a_brake_says_why(reason, brake):
+    assert reason in brake(working())
+
+
+def test_a_minority_never_shoots():
+    core = working(("hv1", "hv2"))
+    core.known.session_is_old = True
+    core.on(e.DomainSeen(UUID, vm(owner="hv2"), 3))
+    core.on(e.AliveSeen(frozenset({"hv1"})))
+    assert "majority" in core.known.brake("hv2")
+
+
+def test_a_node_that_was_never_seen_alive_has_its_grace():
+    core = connected(alive=("hv1", "hv2"))
+    core.known.session_is_old = True
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    assert "may be booting" in core.known.brake("hv3")
+    core.on(e.Due("hv3 grace"))
+    assert "may be booting" not in core.known.brake("hv3")
+
+
+def test_a_vm_that_failed_twice_here_is_tried_elsewhere():
+    core = working()
+    core.on(e.StatsSeen("hv2", NodeStats(memory_free_mib=9000)))
+    core.on(e.GuestSeen(UUID, Guest.absent))
+    for restarts, target in ((0, "hv1"), (2, "hv2")):
+        ended = fires(core.on(e.DomainSeen(UUID, vm(owner="hv1", restarts=restarts), 10 + restarts)))[0]
+        assert ended.move.view.choice == target
+        core.on(e.Fired(ended.ticket, e.Result.lost))
+
+
+def test_a_flushed_node_and_one_without_room_are_unfit_with_their_reasons():
+    core = working()
+    core.on(e.NodeSeen("hv2", node("hv2", flush=Flush.flushed), 9))
+    core.on(e.StatsSeen("hv3", NodeStats(memory_free_mib=512)))
+    ranking = core.known.ranking(vm(owner="hv1"))
+    assert ranking.fits == ("hv1",)
+    assert dict(ranking.unfit) == {"hv2": "it is flushed", "hv3": "it has 512 MiB free, web needs 1024 MiB"}
+
+
+def test_a_policy_names_the_nodes_that_are_allowed():
+    core = working()
+    record = replace(vm(owner="hv1"), policy=Policy(nodes=("hv1", "hv3")))
+    assert core.known.ranking(record).fits == ("hv1", "hv3")
