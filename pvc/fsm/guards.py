@@ -152,7 +152,7 @@ READ_NOT_OFF = Guard(
     "its power does not read off", lambda v: v.reading in (Power.on, Power.silent), "the power of {v.node} reads {v.reading}"
 )
 READ_SILENT = Guard("its fence device is silent", lambda v: v.reading is Power.silent, "the fence device of {v.node} answers")
-UNREAD_OR_STALE = Guard("its power is unread, or was read long ago", lambda v: v.stale or v.reading is Power.unread, "its power was just read")
+UNREAD_OR_STALE = Guard("its power is unread or long read", lambda v: v.stale or v.reading is Power.unread, "its power was just read")
 NODE_IDLE = Guard("no power job in flight", lambda v: not v.busy, "a power job is in flight")
 NODE_DUE = Guard("time is over", lambda v: v.due, "its time is not over")
 UNBRAKED = Guard("no brake", lambda v: not v.brake, "{v.brake}")

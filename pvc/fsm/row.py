@@ -1,39 +1,34 @@
 """The row, the guard and the table: the form in which every transition of PVC is declared.
- A table is data. The daemon looks up in it, ``transitions`` machines are built from it, the checker explores it, the simulator runs it, the
+
+A table is data. The daemon looks up in it, ``transitions`` machines are built from it, the checker explores it, the simulator runs it, the
 client explains it and the diagrams draw it. Constructing a :class:`Table` proves that it is sound; an unsound one raises
 :class:`TableError` at import.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from pvc.fsm.states import By, Effect, Take, Word
+from pvc.fsm.guard import Guard
+from pvc.fsm.proof import TableError, prove, prove_fields, prove_joints
+from pvc.fsm.states import By, Effect, Take, Word, by_name, roles_in
 
-ACTORS_WITHOUT_HUMANS = By.OWNER | By.TARGET | By.HOME | By.HOST | By.FENCER | By.PEER | By.SESSION
-
-
-class TableError(ValueError):
-    """A table that contradicts itself; names the table, the row and the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """A positive predicate over a frozen view; ``refusal`` is the sentence an admin reads when it does not hold.
-
-    ``checks`` names the node records whose version the commit must check, because the predicate read them: ``me``, ``choice``, ``owner``,
-    ``target``.
-    """
-
-    name: str
-    test: Callable[[Any], bool]
-    refusal: str
-    checks: tuple[str, ...] = ()
-
-    def refuse(self, view: Any) -> str | None:
-        """Return nothing when the guard holds, else the reason."""
-        return None if self.test(view) else self.refusal.format(v=view)
+__all__ = [
+    "Answer",
+    "Guard",
+    "Row",
+    "State",
+    "Table",
+    "TableError",
+    "by_name",
+    "enabled",
+    "explain",
+    "prove_fields",
+    "prove_joints",
+    "roles_in",
+    "words",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,110 +130,6 @@ class Table:
     def rows_for(self, trigger: str) -> tuple[Row, ...]:
         """Every row of one trigger, in table order."""
         return tuple(row for row in self.rows if row.trigger == trigger)
-
-
-def roles_in(by: By) -> tuple[By, ...]:
-    """Split a combination of actors into its single actors."""
-    return tuple(role for role in By if role & by)
-
-
-def by_name(by: By) -> str:
-    """Say who, in lower case: ``client``, ``owner or target``."""
-    return " or ".join(str(role.name).lower() for role in roles_in(by))
-
-
-def prove(table: Table) -> None:
-    """Raise :class:`TableError` unless the table is total, reachable, without duplicates and without a trap."""
-    names = [state.name for state in table.states]
-    problems = [
-        *_unknown_words(table, names),
-        *_duplicates(table),
-        *_unreachable(table, names),
-        *_traps(table),
-        *_unexplained(table),
-    ]
-    if problems:
-        raise TableError(f"table '{table.name}' is not sound: " + "; ".join(problems))
-
-
-def _unknown_words(table: Table, names: list[Word]) -> Iterable[str]:
-    enum = type(table.initial)
-    if set(names) != set(enum):
-        yield f"its states are not those of {enum.__name__}: {sorted(map(str, set(names) ^ set(enum)))}"
-    if len(names) != len(set(names)):
-        yield "a state is declared twice"
-    for row in table.rows:
-        for state in (*row.source, *([row.dest] if row.dest is not None else [])):
-            if not isinstance(state, enum) or state not in names:
-                yield f"row '{row}' names '{state}', which is no state of this table"
-        for effect in row.effects:
-            if not isinstance(effect, Effect):
-                yield f"row '{row}' orders '{effect}', which is no effect"
-        for guard in row.guards:
-            if not isinstance(guard, Guard):
-                yield f"row '{row}' names '{guard}', which is no guard"
-        if not row.why.strip():
-            yield f"row '{row}' does not say why it exists"
-        if not row.by:
-            yield f"row '{row}' may be fired by nobody"
-
-
-def _duplicates(table: Table) -> Iterable[str]:
-    seen: dict[tuple[object, ...], Row] = {}
-    for row in table.rows:
-        for source in row.source:
-            for role in roles_in(row.by):
-                key = (row.trigger, source, role, row.guards)
-                if key in seen:
-                    yield f"row '{row}' can never fire in '{source}': '{seen[key]}' has the same guards and comes first"
-                seen.setdefault(key, row)
-
-
-def _unreachable(table: Table, names: list[Word]) -> Iterable[str]:
-    reached, frontier = {table.initial}, [table.initial]
-    while frontier:
-        state = frontier.pop()
-        for row in table.rows:
-            if state in row.source and row.dest is not None and row.dest not in reached:
-                reached.add(row.dest)
-                frontier.append(row.dest)
-    for name in names:
-        if name not in reached:
-            yield f"state '{name}' cannot be reached"
-
-
-def _traps(table: Table) -> Iterable[str]:
-    for state in table.states:
-        exits = [row for row in table.rows if state.name in row.source and row.dest not in (None, state.name)]
-        if state.final:
-            if any(state.name in row.source and row.writes for row in table.rows):
-                yield f"state '{state.name}' is final and yet a row writes in it"
-        elif not exits:
-            yield f"state '{state.name}' has no way out"
-        elif not state.needs_human and not any(row.by & ACTORS_WITHOUT_HUMANS for row in exits):
-            yield f"only a human gets out of '{state.name}', and it does not say why"
-
-
-def _unexplained(table: Table) -> Iterable[str]:
-    for trigger in table.triggers:
-        if not table.refusals.get(trigger, "").strip():
-            yield f"trigger '{trigger}' has no reason for the states that do not take it"
-    for trigger in table.refusals:
-        if trigger not in table.triggers:
-            yield f"a refusal is declared for '{trigger}', which no row has"
-
-
-def prove_joints(tables: Mapping[str, Table]) -> None:
-    """Raise :class:`TableError` unless every joint names a transition of another table, and these are fired no other way."""
-    for table in tables.values():
-        for row in table.rows:
-            if row.joint is None:
-                continue
-            partner, trigger = row.joint
-            if partner not in tables or trigger not in tables[partner].triggers:
-                raise TableError(f"table '{table.name}', row '{row}': its partner '{partner}.{trigger}' does not exist")
-            if trigger not in tables[partner].partner_triggers:
-                raise TableError(f"table '{table.name}', row '{row}': '{partner}' does not know '{trigger}' as a partner's transition")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,16 @@ class By(IntFlag):
     SESSION = auto()  # the ZooKeeper client library
 
 
+def roles_in(by: By) -> tuple[By, ...]:
+    """Split a combination of actors into its single actors."""
+    return tuple(role for role in By if role & by)
+
+
+def by_name(by: By) -> str:
+    """Say who, in lower case: ``client``, ``owner or target``."""
+    return " or ".join(str(role.name).lower() for role in roles_in(by))
+
+
 class Domain(Word):
     """States of a VM record."""
 

@@ -8,10 +8,21 @@ from pvc.fsm.fence import FENCE
 from pvc.fsm.flush import FLUSH
 from pvc.fsm.migration import MIGRATION
 from pvc.fsm.node import NODE
-from pvc.fsm.row import Table, prove_joints
+from pvc.fsm.row import Table, prove_fields, prove_joints
+from pvc.fsm.views import Life, NodeLife, SessionLife
 
 TABLES: Mapping[str, Table] = {table.name: table for table in (NODE, FLUSH, DOMAIN, MIGRATION, FENCE, CONNECTION)}
+RECORDS: Mapping[str, type] = {
+    "domain": Life,
+    "migration": Life,
+    "connection": SessionLife,
+    **dict.fromkeys(("node", "flush", "fence"), NodeLife),
+}
+"""The record that each machine moves."""
+
 prove_joints(TABLES)
+for _table in TABLES.values():
+    prove_fields(_table, RECORDS[_table.name])
 
 FIELDS: Mapping[str, str] = {
     "node": "daemon",

@@ -4,8 +4,22 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from pvc.fsm.row import Guard, Row, State, Table, TableError, by_name, enabled, explain, prove_joints, roles_in, words
+from pvc.fsm.row import (
+    Guard,
+    Row,
+    State,
+    Table,
+    TableError,
+    by_name,
+    enabled,
+    explain,
+    prove_fields,
+    prove_joints,
+    roles_in,
+    words,
+)
 from pvc.fsm.states import By, Domain, Effect, Flush, Take
+from pvc.fsm.views import NodeLife, SessionLife
 
 READY, FLUSH, FLUSHED, UNFLUSH = Flush
 OPEN = Guard("open", lambda view: view["open"], "it is {v[door]}")
@@ -130,8 +144,38 @@ def test_a_joint_with_nothing_is_refused_with_the_row_and_the_reason(joint, part
     assert str(refused.value) == f"table 'tank', row 'fill: flush/flushed -> unflush by client': {problem}"
 
 
+def joined(row=FILL, partner="fill", partner_triggers=("fill",), **changes):
+    """Two tables, a row of the first with a partner in the second."""
+    basin = replace(table(partner_triggers=frozenset(partner_triggers)), name="basin")
+    return {"tank": table(with_row(row, joint=("basin", partner), **changes)), "basin": basin}
+
+
 def test_a_joint_with_a_partners_transition_is_sound():
-    prove_joints({"tank": table(with_row(FILL, joint=("basin", "fill"))), "basin": table(partner_triggers=frozenset({"fill"}))})
+    prove_joints(joined())
+
+
+def test_a_partner_whom_the_actor_may_not_fire_is_refused():
+    with pytest.raises(TableError, match="owner may not fire its partner 'basin.fill'"):
+        prove_joints(joined(EMPTIED))
+
+
+def test_a_partners_transition_that_nobody_takes_along_is_refused():
+    with pytest.raises(TableError, match="'empty' is a partner's transition, and no row of another table fires it"):
+        prove_joints(joined(partner_triggers=("fill", "empty")))
+
+
+def test_a_field_that_the_record_has_not_is_refused():
+    sound = table(with_row(FILL, sets={"by": None}))
+    prove_fields(sound, NodeLife)
+    with pytest.raises(TableError, match="it sets 'by', which is no field of SessionLife"):
+        prove_fields(sound, SessionLife)
+
+
+def test_a_row_that_starts_nowhere_or_does_nothing_is_refused():
+    with pytest.raises(TableError, match="starts nowhere"):
+        table((*ROWS, extra("fill")))
+    with pytest.raises(TableError, match="neither writes nor orders anything"):
+        table((*ROWS, extra("fill", READY, dest=None)))
 
 
 # ---- questions
