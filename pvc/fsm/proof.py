@@ -105,7 +105,7 @@ def _unexplained(table: Table) -> Iterable[str]:
 
 
 def prove_joints(tables: Mapping[str, Table]) -> None:
-    """Raise :class:`TableError` unless every joint names a partner's transition that the same actors may fire, and each of these is named."""
+    """Raise :class:`TableError` unless each joint names a partner's transition that its actors may fire, and none is left over."""
     used: set[tuple[str, str]] = set()
     for table in tables.values():
         for row in table.rows:

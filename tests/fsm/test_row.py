@@ -155,7 +155,7 @@ def test_a_joint_with_a_partners_transition_is_sound():
 
 
 def test_a_partner_whom_the_actor_may_not_fire_is_refused():
-    with pytest.raises(TableError, match="owner may not fire its partner 'basin.fill'"):
+    with pytest.raises(TableError, match=r"owner may not fire its partner 'basin\.fill'"):
         prove_joints(joined(EMPTIED))
 
 
