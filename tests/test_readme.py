@@ -1,7 +1,9 @@
-"""What the README tells a newcomer to type, exists."""
+"""What the README tells a newcomer to type, exists, and answers as it says; and what the documents link to is there."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -12,15 +14,41 @@ from pvc.cli.main import main
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
+DOCUMENTS = ["README.md", "CHANGELOG.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+
 # What an ordinary shell has.
 SHELL = {"cd", "git"}
 
 
 def shell_lines(text):
-    """Every command in the code blocks of a Markdown text, without its prompt and its comment."""
-    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line.split("#")[0].strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    """Every command in the code blocks of a Markdown text, without its comment; in a session, what follows a prompt."""
+    lines = [line for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
+    lines = [line.split("#")[0].strip() for line in lines] + [command for command, _ in sessions(text)]
     return [line for line in lines if line]
+
+
+def sessions(text):
+    """Every command at a prompt, and what is shown as its answer."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, answer = part.partition("\n")
+            found.append((command.strip(), answer.rstrip()))
+    return found
+
+
+def answer_to(command):
+    """What a `pvc` command says, on a terminal of 100 columns."""
+    call = [sys.executable, "-c", "from pvc.cli.main import main; main()", *command.split()[1:]]
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(call, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout.rstrip()
+
+
+def lost_links(path, text):
+    """The links of a document to files that are not there."""
+    links = re.findall(r"\]\(([^)#\s]+)", text)
+    return [link for link in links if "://" not in link and not (ROOT / path).parent.joinpath(link).exists()]
 
 
 def named_targets(text):
@@ -50,6 +78,12 @@ def test_commands_are_found_in_code_blocks():
     assert shell_lines("a\n```sh\nmake test  # all\n```\n```console\n$ pvc -h\n```\n```python\nx\n```\n") == ["make test", "pvc -h"]
 
 
+def test_what_a_session_shows_is_kept_apart_from_what_it_asks():
+    text = "```console\n$ pvc one\na\n\n$ pvc two\n```\n"
+    assert sessions(text) == [("pvc one", "a"), ("pvc two", "")]
+    assert shell_lines(text) == ["pvc one", "pvc two"]
+
+
 def test_a_planned_target_is_not_promised():
     assert named_targets("`make test`\n| the demo: `make demo` | planned |") == ["test"]
 
@@ -62,3 +96,17 @@ def test_each_command_of_the_readme_exists(line):
 @pytest.mark.parametrize("target", named_targets(README))
 def test_each_target_that_the_readme_names_exists(target):
     assert complaint_about(f"make {target}") == ""
+
+
+@pytest.mark.parametrize(("command", "answer"), sessions(README))
+def test_each_command_answers_as_the_readme_shows(command, answer):
+    assert answer_to(command) == answer
+
+
+def test_a_link_to_nowhere_is_noticed():
+    assert lost_links("docs/states.md", "[a](states.md#top) [b](#top) [c](https://example.org/x) [d](gone.md)") == ["gone.md"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_links_lead_somewhere(path):
+    assert lost_links(path, (ROOT / path).read_text()) == []
