@@ -1,7 +1,7 @@
 """Numbers for things, and functions of numbered things kept as arrays: what lets a whole level of states be expanded at once."""
 
-from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable, Set
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -93,13 +93,11 @@ class Rows:
         """The rows of one key."""
         return self.of(np.array([key]))[1]
 
-    def inherit(self, other: "Rows", which: Callable[[Numbers], Any]) -> None:
-        """Take over the rows of those known keys for which ``which`` says so."""
-        known = np.flatnonzero(other.count.values >= 0)
-        keys = known[which(known)]
+    def inherit(self, other: "Rows", but: Set[int]) -> None:
+        """Take over all known rows but those of some keys."""
         for mine, theirs in ((self.first, other.first), (self.count, other.count)):
-            mine.values = np.full(len(theirs.values), -1, dtype=np.int32)
-            mine.values[keys] = theirs.values[keys]
+            mine.values = theirs.values.copy()
+            mine.values[list(but)] = -1
         self.flat, self.filled = other.flat[: other.filled], other.filled
 
     def _settle(self) -> None:

@@ -11,6 +11,7 @@ whether everything settles, only the exact model can tell.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 from pvc.check.block import Block, bounded
 from pvc.check.guests import ORDERS, GuestModel, blame
@@ -153,7 +154,14 @@ class CoarseNodeModel(NodeModel):
 
     def tidied(self, hosts: Hosts) -> Hosts:
         """The hosts as they are kept here: any live node may hold the fence, and any phase short of proof may be any other."""
-        return tuple(map(_coarse, super().tidied(hosts)))
+        return tuple(map(_coarse, hosts))
+
+    def steps(self, hosts: Hosts) -> Iterator[NodeStep]:
+        """Every move of the node part; with any of them what was read may be forgotten, because the fencer that read it is not kept."""
+        for step in super().steps(hosts):
+            for kept_readings in product(*({host.reading, Power.unread} for host in step.hosts)):
+                after = tuple(host._replace(reading=reading) for host, reading in zip(step.hosts, kept_readings, strict=True))
+                yield step._replace(hosts=after)
 
     def _decide(self, hosts: Hosts, me: int, node: int) -> Iterator[NodeStep]:
         if me == node:

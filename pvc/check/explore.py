@@ -6,6 +6,7 @@ and so on. A state is visited in the first round that reaches it, when the most 
 
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +30,7 @@ class Exploration:
     seconds: float = 0.0
     violation: int | None = None
     complete: bool = False
+    progress: Callable[["Exploration"], None] | None = None
 
     @property
     def peak_mib(self) -> int:
@@ -36,13 +38,15 @@ class Exploration:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def explore(space: Space, faults: int | None = None, most: int | None = None) -> Exploration:
+def explore(
+    space: Space, faults: int | None = None, most: int | None = None, progress: Callable[["Exploration"], None] | None = None
+) -> Exploration:
     """Visit every state that is reachable with at most ``faults`` faults (``None``: any number).
 
-    Stops at the first violation, and beyond ``most`` states.
+    Stops at the first violation, and beyond ``most`` states. ``progress`` is told after each level.
     """
     began = time.process_time()
-    found = Exploration(space, faults)
+    found = Exploration(space, faults, progress=progress)
     visited = NOTHING
     seeds = np.array([space.initial()], dtype=np.int64)
     for left in range(0 if faults is None else faults, -1, -1):
@@ -62,6 +66,8 @@ def _round(found: Exploration, visited: Numbers, level: Numbers, costly: bool, l
     while len(level):
         found.levels.append(level)
         found.states += len(level)
+        if found.progress is not None:
+            found.progress(found)
         visited = merged(visited, level)
         bad = level[space.is_bad(level)]
         if len(bad):

@@ -32,7 +32,12 @@ class Verdicts:
     cycles: list[list[int]] = field(default_factory=list)  # the system alone can go round here for ever, fairly
 
     def __bool__(self) -> bool:
-        return not (self.stuck or self.unsettled or self.cycles)
+        return not self.bad
+
+    @property
+    def bad(self) -> list[int]:
+        """The states that show the worst of what is wrong; empty when nothing is."""
+        return self.stuck or self.unsettled or [state for ring in self.cycles for state in ring]
 
 
 class Graph:
@@ -146,20 +151,30 @@ def fair_cycles(graph: Graph, fine: Any) -> list[list[int]]:
     after: dict[int, list[int]] = {}
     for one, other in zip(source.tolist(), dest.tolist(), strict=True):
         after.setdefault(one, []).append(other)
-    rings = [ring for ring in components(after) if len(ring) > 1]
-    return [graph.states[ring].tolist() for ring in rings if not _is_left(graph.space, graph.states, ring)]
+    rings = [graph.states[ring].tolist() for ring in components(after) if len(ring) > 1]
+    return [ring for ring in rings if not _is_left(graph.space, ring)]
 
 
-def _is_left(space: Space, states: Numbers, ring: list[int]) -> bool:
-    """Whether some system move is enabled in every state of the ring and never stays in it: a fair system takes it in the end."""
-    members = {int(states[i]) for i in ring}
+def _is_left(space: Space, ring: list[int]) -> bool:
+    """Whether some system move is enabled in every state of the ring and never stays in it: a fair system takes it in the end.
+
+    States that differ in names alone have one number, and a move keeps its name only while the nodes keep theirs; so the ring is walked
+    with the names as they are, which comes by each of its states, under every naming that the ring leads to.
+    """
+    members = set(ring)
+    start = space.unpack(ring[0])
+    known, frontier = {start}, [start]
     leaving: set[tuple[object, ...]] | None = None
-    for i in ring:
+    while frontier:
         stays: set[tuple[object, ...]] = set()
         leaves: set[tuple[object, ...]] = set()
-        for label, kind, after in space.steps(space.unpack(int(states[i]))):
+        for label, kind, after in space.steps(frontier.pop()):
             if kind in "ST":
-                (stays if space.pack(after) in members else leaves).add(label)
+                inside = space.pack(after) in members
+                (stays if inside else leaves).add(label)
+                if inside and after not in known:
+                    known.add(after)
+                    frontier.append(after)
         leaving = leaves - stays if leaving is None else leaving & (leaves - stays)
         if not leaving:
             return False

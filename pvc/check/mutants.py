@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from pvc.check.block import Block
+from pvc.check.watching import Missing
 from pvc.core.decide import Rules
 from pvc.fsm.row import Guard, Row, Table, TableError, prove_joints
-from pvc.fsm.states import Domain
 from pvc.fsm.tables import TABLES
 
 MUTATED = ("domain", "migration", "node", "fence", "flush")
@@ -34,13 +33,10 @@ class Mutant:
         rows = tuple(filter(None, (less if row is self.row else row for row in table.rows)))
         return Rules(with_rows({self.table: rows}))
 
-    def changes(self, block: Block) -> bool:
-        """Whether a VM in this state may move otherwise; a row matters nowhere but in the states that it leaves."""
-        if self.table in ABOUT_NODES:
-            return False
-        if self.table == "migration":
-            return block.life.state is Domain.migrate and block.life.phase in self.row.source
-        return block.life.state in self.row.source
+    @property
+    def missing(self) -> Missing:
+        """What is missing, in the words of a watcher."""
+        return self.table, TABLES[self.table].rows.index(self.row), None if self.guard is None else self.guard.name
 
 
 def with_rows(changed: Mapping[str, tuple[Row, ...]], tables: Mapping[str, Table] = TABLES) -> Mapping[str, Table]:

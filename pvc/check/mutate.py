@@ -1,25 +1,28 @@
 """Whether the checker notices when a row or a guard is missing: each is taken out, one by one, and small worlds are checked again.
 
-The worlds are tried in the order in which they answer fastest, up to the first that notices. Each was explored with the whole tables
-first, and what those moves were is kept: without a row, a VM moves otherwise only in the states that the row leaves.
+The worlds are tried in the order in which they answer fastest, up to the first that notices. Each exact one was explored with the whole
+tables first, and its moves are kept but for those states in which a decision hangs on the row or guard alone.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from pvc.check.coarse import LEFT_OPEN
 from pvc.check.explore import Exploration, depth, explore
 from pvc.check.guests import GuestModel
 from pvc.check.hypervisor import Hypervisor
 from pvc.check.liveness import settle
-from pvc.check.mutants import ABOUT_NODES, Mutant, with_rows
+from pvc.check.mutants import Mutant, with_rows
 from pvc.check.space import Size, Space
+from pvc.check.watching import Watcher, watch, watched
 from pvc.core.decide import RULES, Rules
 from pvc.fsm.row import TableError
 from pvc.fsm.states import By, Handover
 
-FEW_WISHES = ("start", "stop", "migrate")
-MOST = 12  # a world that grows beyond so many times its size is given up
+UNHEARD = ("shutdown", "disable", "enable", "undefine", "restart", "move", "unmigrate", "cancel")
+"""What no admin says in the worlds of few wishes."""
+MOST = 4  # a world that grows beyond so many times its size is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class World:
         """The tables, in some worlds without most of what a client can say."""
         if not self.few:
             return rules
-        heard = tuple(row for row in rules.tables["domain"].rows if row.by is not By.CLIENT or row.trigger in FEW_WISHES)
+        heard = tuple(row for row in rules.tables["domain"].rows if row.by is not By.CLIENT or row.trigger not in UNHEARD)
         return Rules(with_rows({"domain": heard}, rules.tables))
 
     def space(self, rules: Rules) -> Space:
@@ -46,16 +49,6 @@ class World:
             return Space(self.size, rules)
         hypervisor = Hypervisor(self.size.handover, stubborn=frozenset({1}))
         return Space(self.size, rules, guest_model=GuestModel(self.size.nodes, self.size.handover, rules, hypervisor))
-
-    def concerns(self, mutant: Mutant) -> bool:
-        """Whether this world can notice this mutant at all."""
-        about_nodes = mutant.table in ABOUT_NODES
-        if not self.size.vms:
-            return about_nodes
-        if self.stubborn:
-            return not about_nodes
-        # Safety alone is checked here, and with fewer moves, or the same, nothing new can happen.
-        return self.size.exact or (mutant.guard is not None and mutant.guard not in LEFT_OPEN)
 
 
 PAUSED, LIBVIRT = Handover.paused, Handover.libvirt
@@ -79,18 +72,28 @@ class Notice:
     what: str
     moves: int = 0
 
+    def __str__(self) -> str:
+        return f"noticed: {self.what}" + (f", {self.moves} moves from the start" if self.moves else "") + f" ({self.world})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The notice for a program."""
+        return asdict(self)
+
 
 class Judge:
     """The worlds, explored with the whole tables, in which mutants are looked at."""
 
     def __init__(self, worlds: Iterable[World] = WORLDS) -> None:
-        self.worlds = [(world, self._sound(world)) for world in worlds]
+        self.worlds = [(world, *self._sound(world)) for world in worlds]
 
-    def _sound(self, world: World) -> Exploration:
-        found = explore(world.space(world.rules(RULES)), world.faults)
+    def _sound(self, world: World) -> tuple[Exploration, Watcher]:
+        watcher = Watcher()
+        rules = world.rules(RULES)
+        space = watch(world.space(watched(rules, watcher) if world.size.exact else rules), watcher)
+        found = explore(space, world.faults)
         wrong = judged(found, world)
         assert wrong is None, f"{world.name}: {wrong}"
-        return found
+        return found, watcher
 
     def judge(self, mutant: Mutant) -> Notice | None:
         """The first notice that is taken of this mutant; nothing when it survives."""
@@ -98,21 +101,23 @@ class Judge:
             rules = mutant.rules()
         except TableError as error:
             return Notice("the table's own proof", str(error).partition(": ")[2])
-        for world, sound in self.worlds:
-            if world.concerns(mutant):
-                notice = self._look(world, sound, mutant, rules)
-                if notice is not None:
-                    return notice
+        for world, sound, watcher in self.worlds:
+            matters = watcher.decides(mutant.missing) if world.size.exact else mutant.guard is not None and mutant.guard not in LEFT_OPEN
+            notice = self._look(world, sound, watcher, mutant, rules) if matters else None
+            if notice is not None:
+                return notice
         return None
 
-    def _look(self, world: World, sound: Exploration, mutant: Mutant, rules: Rules) -> Notice | None:
+    def decides(self, mutant: Mutant) -> bool:
+        """Whether, in any exact world, the outcome of any decision hangs on what the mutant lacks."""
+        return any(watcher.decides(mutant.missing) for _, _, watcher in self.worlds)
+
+    def _look(self, world: World, sound: Exploration, watcher: Watcher, mutant: Mutant, rules: Rules) -> Notice | None:
+        space = world.space(world.rules(rules))
+        if world.size.exact:
+            space.inherit(sound.space, watcher.guests.get(mutant.missing, set()), watcher.nodes.get(mutant.missing, set()))
         try:
-            space = world.space(world.rules(rules))
-            space.inherit(sound.space, mutant.changes, mutant.table in ABOUT_NODES)
-            found = explore(space, world.faults, most=MOST * sound.states + 10_000)
-            return judged(found, world)
-        except TableError as error:
-            return Notice(world.name, str(error))
+            return judged(explore(space, world.faults, most=MOST * sound.states + 10_000), world)
         except LookupError as error:
             return Notice(world.name, f"a joint finds no partner: {error}")
 

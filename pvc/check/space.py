@@ -9,7 +9,7 @@ least form, and of the permutations that lead there the one that gives the least
 this hides no behaviour; ``tests/check`` compares verdicts and reachable blocks with the unreduced space.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from pvc.fsm.states import Handover
 
 KINDS = "SFLHCT"  # system, fault, action fails, healing, client, system after a wait
 SYSTEM = (KINDS.index("S"), KINDS.index("T"))
-VIEW_BITS = 12  # more views than nodes can have in any size that fits into memory
+VIEW_BITS = 10  # nodes have fewer views in any size that fits into memory
 FAULTS = (KINDS.index("F"), KINDS.index("L"))
 
 
@@ -71,7 +71,7 @@ class Space:
         self.views: Interned[View] = Interned()
         self.perms = list(permutations(range(size.nodes))) if size.symmetry else [tuple(range(size.nodes))]
         self.block_bits = 30 if size.vms < 2 else 20
-        self.view_of = Column(lambda n: self.views(view(self.hosts.items[n], size.exact)))
+        self.view_of = Column(self._view)
         self.least = Column(self._least)
         self.ways = Column(self._ways)
         self.renamed = [Column(lambda b, p=perm: self.blocks(permuted(self.blocks.items[b], p))) for perm in self.perms]  # type: ignore[misc]
@@ -82,16 +82,14 @@ class Space:
         self.guest_rows = Rows(2, self._guest_rows)
         self._least_form: dict[int, tuple[int, int]] = {}
 
-    def inherit(self, base: "Space", changed: Callable[[Block], bool], nodes_changed: bool) -> None:
-        """Take over what another space of this size has computed, but for the moves of blocks, and of nodes, that other rules change."""
+    def inherit(self, base: "Space", guests_differ: Set[int], nodes_differ: Set[int]) -> None:
+        """Take over what another space of this size has computed, but for the moves of these blocks under a view, and node parts."""
         self.hosts, self.blocks, self.views = base.hosts.copy(), base.blocks.copy(), base.views.copy()
         self._least_form = dict(base._least_form)
         for mine, theirs in zip(self._columns(), base._columns(), strict=True):
             mine.values = theirs.values.copy()
-        fresh = np.array([changed(block) for block in base.blocks.items])
-        self.guest_rows.inherit(base.guest_rows, lambda codes: ~fresh[codes >> VIEW_BITS])
-        if not nodes_changed:
-            self.node_rows.inherit(base.node_rows, lambda keys: np.ones(len(keys), dtype=bool))
+        self.guest_rows.inherit(base.guest_rows, guests_differ)
+        self.node_rows.inherit(base.node_rows, nodes_differ)
 
     def _columns(self) -> list[Column]:
         return [self.view_of, self.least, self.ways, self.held, self.bad, *self.renamed, *self.touched]
@@ -106,7 +104,7 @@ class Space:
         """The number of a state, names reduced."""
         node = np.array([self.hosts(self.node_model.tidied(state.hosts))])
         blocks = np.array([[self.blocks(block) for block in state.blocks]], dtype=np.int64).reshape(1, self.size.vms)
-        return int(self._canonical(node, blocks)[0])
+        return int(self.canonical(node, blocks)[0])
 
     def unpack(self, number: int) -> State:
         """The state of a number."""
@@ -153,7 +151,8 @@ class Space:
     def _ways(self, n: int) -> int:
         return self._forms(n)[1]
 
-    def _canonical(self, node: Numbers, blocks: Numbers) -> Numbers:
+    def canonical(self, node: Numbers, blocks: Numbers) -> Numbers:
+        """The numbers of states, given by their node parts and blocks (shape (states, vms)), names reduced."""
         least, ways = self.least[node], self.ways[node]
         best = np.full(len(node), np.iinfo(np.int64).max, dtype=np.int64)
         for p in range(len(self.perms)):
@@ -190,6 +189,11 @@ class Space:
         cheapest = {row[:-1]: row[-1] in FAULTS for row in sorted(rows, key=lambda row: row[-1] in FAULTS, reverse=True)}
         return [(*row, FAULTS[0] if costly else SYSTEM[0]) for row, costly in cheapest.items()]
 
+    def _view(self, n: int) -> int:
+        number = self.views(view(self.hosts.items[n], self.size.exact))
+        assert number < 1 << VIEW_BITS, "more views of the nodes than there are numbers for"
+        return number
+
     def _touch(self, b: int, op: int) -> Block:
         block = self.blocks.items[b]
         n = self.size.nodes
@@ -210,7 +214,7 @@ class Space:
             if op:
                 which = rows[:, 1] == op
                 moved[which] = self.touched[op][moved[which].reshape(-1)].reshape(moved[which].shape)
-        return Edges(index, self._canonical(rows[:, 0], moved), rows[:, 3])
+        return Edges(index, self.canonical(rows[:, 0], moved), rows[:, 3])
 
     def _allowed(self, blocks: Numbers, index: Numbers, conditions: Numbers) -> Any:
         """Which moves' conditions on the VMs hold: ``flushed`` and ``called`` ask for the absence of VMs."""
@@ -225,7 +229,7 @@ class Space:
         index, rows = self.guest_rows.of((blocks[:, d] << VIEW_BITS) | self.view_of[node])
         moved = blocks[index]
         moved[:, d] = rows[:, 0]
-        return Edges(index, self._canonical(node[index], moved), rows[:, 1])
+        return Edges(index, self.canonical(node[index], moved), rows[:, 1])
 
     def is_bad(self, states: Numbers) -> Any:
         """Which of these states violate safety."""
