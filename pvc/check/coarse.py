@@ -15,7 +15,7 @@ from itertools import product
 
 from pvc.check.block import Block, bounded
 from pvc.check.guests import ORDERS, GuestModel, blame
-from pvc.check.hypervisor import Step
+from pvc.check.hypervisor import Hypervisor, Step
 from pvc.check.nodes import Host, Hosts, NodeModel, Phys, facts, put
 from pvc.check.nodes import Step as NodeStep
 from pvc.core.decide import Move, Rules
@@ -89,8 +89,18 @@ def coarse(life: Life) -> Life:
     )
 
 
+class CoarseHypervisor(Hypervisor):
+    """The hypervisors of all nodes, where any migration may be one that was aborted."""
+
+    def failing(self, possible: bool, job: Job) -> str:
+        """What it costs when a migration fails: nothing, because whether it was aborted is not kept."""
+        return "S"
+
+
 class CoarseGuestModel(GuestModel):
     """One VM, coarsely."""
+
+    hypervisors = CoarseHypervisor
 
     def bounded(self, life: Life) -> Life:
         """The record as it is kept here."""

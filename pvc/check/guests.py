@@ -42,13 +42,15 @@ def _facts(seen: Seen) -> NodeFacts:
 class GuestModel:
     """All moves of one VM among ``nodes`` nodes."""
 
+    hypervisors: type[Hypervisor] = Hypervisor
+
     def __init__(
         self, nodes: int, handover: Handover = Handover.paused, rules: Rules = RULES, hypervisor: Hypervisor | None = None
     ) -> None:
         self.nodes = nodes
         self.rules = rules
         self.handover = handover
-        self.hypervisor = hypervisor or Hypervisor(handover)
+        self.hypervisor = hypervisor or self.hypervisors(handover)
 
     def initial(self) -> Block:
         """A VM that is off, at home on the first node."""

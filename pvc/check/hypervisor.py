@@ -57,8 +57,7 @@ class Hypervisor:
     def _migration(self, view: View, block: Block, i: int) -> Iterator[Step]:
         slot, target = block.slots[i], block.life.target
         possible = self._may_arrive(view, block, i)
-        failing = "L" if possible and slot.job is Job.migrate else "S"
-        yield Step(("migrate fails", i, target), failing, with_slot(block, i, changed(slot, slot.guest)))
+        yield Step(("migrate fails", i, target), self.failing(possible, slot.job), with_slot(block, i, changed(slot, slot.guest)))
         if not possible:
             return
         assert target is not None
@@ -68,6 +67,10 @@ class Hypervisor:
         yield Step(("migrate leaves the source paused", i, target), "L", with_slot(there, i, changed(slot, Guest.paused)))
         if self.handover is Handover.paused:  # with libvirt's own hand-over a disk lock stops the second copy, a condition of its use
             yield Step(("migrate fails at the switchover", i, target), "L", with_slot(there, i, changed(slot, slot.guest)))
+
+    def failing(self, possible: bool, job: Job) -> str:
+        """What it costs when a migration fails: nothing when it was aborted, or cannot succeed."""
+        return "L" if possible and job is Job.migrate else "S"
 
     def _may_arrive(self, view: View, block: Block, i: int) -> bool:
         life, target = block.life, block.life.target
