@@ -33,6 +33,7 @@ admin.enableServer=false
 {extra}
 """
 START_TIMEOUT_S = 60
+LEADING = ("leader", "standalone")
 PR_SET_PDEATHSIG = 1
 
 # Below the range of outgoing connections: a port of ours must not be taken while its server is down.
@@ -149,17 +150,20 @@ class Ensemble:
         for server in self.servers:
             server.kill()
 
-    def wait(self, serving: int | None = None) -> None:
-        """Wait until so many servers serve, all unless told."""
-        wanted = len(self.servers) if serving is None else serving
+    def wait(self) -> None:
+        """Wait until all servers serve, one of them as leader: one that was frozen takes itself for that for a while."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while sum(bool(server.mode()) for server in self.servers) < wanted:
+        while not self._serving():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not {wanted} servers after {START_TIMEOUT_S} s; see {self.servers[0].directory / 'log'}")
+                raise TimeoutError(f"no ensemble after {START_TIMEOUT_S} s; see {self.servers[0].directory / 'log'}")
             time.sleep(0.1)
 
+    def _serving(self) -> bool:
+        modes = [server.mode() for server in self.servers]
+        return all(modes) and sum(mode in LEADING for mode in modes) == 1
+
     def leader(self) -> Server:
-        return next(server for server in self.servers if server.mode() in ("leader", "standalone"))
+        return next(server for server in self.servers if server.mode() in LEADING)
 
     def followers(self) -> list[Server]:
         leader = self.leader()

@@ -231,7 +231,7 @@ class MemoryStore(Store):
             self._queue.append(_Look(key, self._generation))
 
     def session_over(self) -> None:
-        if self.heard:
+        if self.connected:
             self._become(State.SUSPENDED)
             self._forget_watches()
             self.link_changed()
@@ -272,8 +272,6 @@ class MemoryStore(Store):
         """Let the process go on. What it was about to do it may do now, in a new session if its own has ended."""
         self._frozen = False
         self.link_changed()
-        if self.connected and not self._ensemble.resume_session(self._session):
-            self.session_over()
         self._watch_lease()
 
     def lose_next_reply(self, *, applied: bool) -> None:

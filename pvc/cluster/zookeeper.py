@@ -169,21 +169,17 @@ class Client(KazooClient):  # type: ignore[misc]
                 self._session.lease.acked(sent_at)
 
     def _session_callback(self, state: Any) -> None:
-        # Under the lock of _call: nothing slips into the queue between the state and the clearing of the queue.
+        # Under the lock of _call: no request slips into the queue after kazoo has cleared it.
         with self._session.lock:
-            if state != KeeperState.CONNECTED:
-                self._refuse_queued()
             super()._session_callback(state)
+            if state != KeeperState.CONNECTED:
+                self._drain_pipe()
 
-    def _refuse_queued(self) -> None:
-        """Tell those whose request never left, unlike those who wait for a reply. The first may be half sent."""
-        while len(self._queue) > 1:
-            _, result = self._queue.pop()
-            if result is not None:
-                result.set_exception(NotSent())
+    def _drain_pipe(self) -> None:
+        """Take out the wake-ups of requests that were cleared: left over, they would fill kazoo's pipe in the end."""
         with contextlib.suppress(OSError, AttributeError):  # AttributeError: closed already
             while self._connection._read_sock.recv(4096, socket.MSG_DONTWAIT):
-                pass  # their wake-ups: left over, they would fill the pipe in the end
+                pass
 
     def _invoke_and_note(self, invoke: Callable[..., Any], timeout: float, request: Any, xid: int | None = None) -> Any:
         sent_at = self._session.lease.clock()

@@ -1,5 +1,6 @@
 """Servers die, freeze and lose their quorum; sessions and the truth about them survive."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -63,6 +64,18 @@ def test_a_frozen_leader_is_replaced_and_costs_no_session(zookeeper, probe):
     zookeeper.ensemble.leader().freeze()
     assert until_connected_again(probe, 1).session_id == session_id
     until_written(probe, Set("/a", b"1", 0))
+
+
+def test_reads_do_not_renew_the_lease(zookeeper, request):
+    """A server that has lost its leader goes on answering them, while the leader may be ending the session."""
+    probe = connect(zookeeper, zookeeper.ensemble.followers()[0], request)
+    zookeeper.ensemble.leader().freeze()
+    oldest = 0.0
+    with contextlib.suppress(NotConnected):
+        while oldest < SESSION_S / 3:
+            probe.store.read("/")
+            oldest = max(oldest, probe.store.lease_age_s())
+    assert oldest > SESSION_S / 4
 
 
 def test_without_a_quorum_nothing_is_written_and_the_session_waits(zookeeper, probe):
