@@ -14,7 +14,7 @@ from pvc.cluster.evidence import Relied, Seen, Transition
 from pvc.cluster.formats import decode_boot, decode_domain, decode_history, decode_node
 from pvc.cluster.node_changes import Joining, join_change, node_change, token_of
 from pvc.cluster.records import Boot, DomainRecord, History, NodeRecord, Unreadable
-from pvc.cluster.store import NotConnected, Refused, Store, StoreError, Znode
+from pvc.cluster.store import NotConnected, OutcomeUnknown, Refused, SessionLost, Store, StoreError, Znode
 from pvc.core import events as e
 from pvc.core.known import NEVER_WRITTEN, Known
 from pvc.errors import PvcError
@@ -56,6 +56,9 @@ class Executor:
         assert isinstance(view.life, Life | NodeLife)
         try:
             row = fire(move.table, move.row.trigger, Tracker(_name(asked.key), view.life), move.by, view, self)
+        except (OutcomeUnknown, NotConnected, SessionLost):
+            self.orders = []
+            return [e.Fired(asked.ticket, e.Result.lost)]
         except (PvcError, Stale):
             self.orders = []
             return [e.Fired(asked.ticket, e.Result.refused)]
@@ -169,7 +172,7 @@ class Executor:
         path = znodes.node(name) if kind == "node" else znodes.domain(name)
         try:
             znode = self.store.read(path, sync=True)
-        except (NotConnected, StoreError):
+        except StoreError:
             return []
         if kind == "node":
             return [e.NodeSeen(name, None if znode is None else decode_node(name, znode.data), 0 if znode is None else znode.version)]

@@ -1,7 +1,7 @@
 """What can happen to a daemon, and what its Core answers: values, so that both can be recorded, compared and replayed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from pvc.cluster.records import ClusterConfig, DomainOutline, DomainRecord, NodeOutline, NodeRecord, NodeStats, Unreadable
@@ -78,9 +78,10 @@ class ConfigSeen:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Every guest on the hypervisor, counted on a connection on which no earlier call can still be on its way."""
+    """Every guest on the hypervisor and every job that is under way, counted when no earlier call can still be waiting somewhere."""
 
     guests: Mapping[str, Guest]
+    jobs: Mapping[str, Job] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,12 @@ class Intake:
     def _take_hypervisor(self, event: e.Inventory | e.HypervisorLost | e.GuestSeen | e.JobDone) -> Iterable[str]:
         known = self.known
         match event:
-            case e.Inventory(guests=guests):
+            case e.Inventory(guests=guests, jobs=jobs):
                 known.inventory = True
-                for uuid in guests:
+                for uuid in (*guests, *jobs):
                     known.domains.setdefault(uuid, KnownDomain())
                 for uuid, domain in known.domains.items():
+                    domain.job = jobs.get(uuid, Job.none)
                     self._guest_is(domain, guests.get(uuid, Guest.absent))
                 return self._everything()
             case e.HypervisorLost():

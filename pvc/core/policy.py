@@ -18,7 +18,7 @@ class Ranking:
 
 
 def rank(record: DomainRecord, nodes: Nodes, stats: Mapping[str, NodeStats], bound: Iterable[DomainRecord]) -> Ranking:
-    """Rank the nodes for this VM; ``bound`` are the VMs on their way to a node whose statistics do not show them yet."""
+    """Rank the nodes for this VM, its home first; ``bound`` are the VMs on their way to a node whose statistics do not show them yet."""
     promised = _promised(record, bound)
     fits, unfit = [], []
     for name, facts in sorted(nodes.items()):
@@ -26,8 +26,9 @@ def rank(record: DomainRecord, nodes: Nodes, stats: Mapping[str, NodeStats], bou
         if reason:
             unfit.append((name, reason))
         else:
-            fits.append((_load(record.policy.selector, stats.get(name), promised.get(name, 0)), name))
-    return Ranking(tuple(name for _, name in sorted(fits)), tuple(unfit))
+            away = name != record.life.home
+            fits.append((away, _load(record.policy.selector, stats.get(name), promised.get(name, 0)), name))
+    return Ranking(tuple(name for _, _, name in sorted(fits)), tuple(unfit))
 
 
 def preferring(ranking: Ranking, life: Life, me: str) -> Ranking:

@@ -1,7 +1,7 @@
 """The life of a VM: every state and every transition of a domain record.
-
-Two rules carry the rest. A client moves the state only while nobody owns the VM; once somebody does, a client writes wishes (``want``, ``request``) and the
-owner moves the state on evidence from its hypervisor. And a guest begins in exactly one place: ``claim``, by the node that becomes its owner in that write.
+ Two rules carry the rest. While nobody owns the VM a client moves the state; once somebody does, a client writes wishes (``want``,
+``request``), or begins a migration of a guest that runs undisturbed, and everything else the owner does on evidence from its hypervisor.
+And a guest is created in exactly one place: ``claim``, by the node that becomes its owner in that write.
 """
 
 from pvc.fsm import guards as g

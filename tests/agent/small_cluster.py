@@ -21,7 +21,6 @@ from pvc.cluster.store import StoreError
 from pvc.core import events as e
 from pvc.core.decide import RULES, Move
 from pvc.core.facts import JOBS, NodeFacts, Options
-from pvc.core.known import KnownDomain
 from pvc.core.settings import Settings
 from pvc.fsm.fire import after
 from pvc.fsm.row import enabled
@@ -116,9 +115,7 @@ class SmallCluster:
         agent.begin()
         with suppress(StoreError):  # it connects when there is a quorum
             store.start(agent.put)
-        agent.put(e.Inventory(dict(straw.guests)))
-        for uuid, (job, _) in straw.jobs.items():  # counted with the guests: libvirt shows what is still under way
-            agent.core.known.domains.setdefault(uuid, KnownDomain()).job = job
+        agent.put(e.Inventory(dict(straw.guests), {uuid: job for uuid, (job, _) in straw.jobs.items()}))
 
     def kill_daemon(self, name: str) -> None:
         """kill -9: the session lives on until its timeout, guests and jobs go on."""

@@ -143,6 +143,24 @@ def test_a_guest_that_nobody_sees_is_unknown_and_nothing_follows_from_it():
     assert [answer.move.row.trigger for answer in ended] == ["ended"]
 
 
+def test_an_inventory_ends_a_job_that_nobody_reported():
+    core = working()
+    claim = fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1)))[0]
+    core.on(e.Fired(claim.ticket, e.Result.written))
+    core.on(e.HypervisorLost())
+    core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1", epoch=1), 2))
+    assert fires(core.on(e.Inventory({UUID: Guest.running}, {UUID: Job.create}))) == []
+    started = fires(core.on(e.Inventory({UUID: Guest.running})))
+    assert [answer.move.row.trigger for answer in started] == ["started"]
+
+
+def test_home_comes_first_among_those_that_fit():
+    core = working()
+    core.on(e.StatsSeen("hv1", NodeStats(memory_free_mib=2000)))
+    core.on(e.StatsSeen("hv2", NodeStats(memory_free_mib=9000)))
+    assert core.known.ranking(vm(owner="hv3")).fits[0] == "hv1"
+
+
 def test_sigterm_leaves_once_and_does_not_join_again():
     core = working()
     leave = fires(core.on(e.StopAsked()))
