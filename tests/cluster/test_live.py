@@ -176,7 +176,7 @@ def test_no_write_is_a_ghost_however_often_the_connection_drops(linked):
 def test_a_request_that_leaves_as_the_connection_goes_does_not_land_later(linked, monkeypatch):
     """kazoo clears its queue first and takes requests on after: one that comes between would wait for the reconnect."""
     probe, witness = linked
-    original = KazooClient._call
+    original, passed, outcomes = KazooClient._call, threading.Event(), []
 
     def late(client, request, result):
         if isinstance(request, Transaction):
@@ -184,16 +184,26 @@ def test_a_request_that_leaves_as_the_connection_goes_does_not_land_later(linked
             patience = time.monotonic() + 1
             while client.client_state == KeeperState.CONNECTED and time.monotonic() < patience:
                 time.sleep(0.01)
+            passed.set()
         return original(client, request, result)
+
+    def write():
+        try:
+            probe.store.multi([Create("/ghost")])
+        except (NotConnected, OutcomeUnknown) as error:
+            outcomes.append(error)
 
     with monkeypatch.context() as patched:
         patched.setattr(KazooClient, "_call", late)
-        with pytest.raises((NotConnected, OutcomeUnknown)):
-            probe.store.multi([Create("/ghost")])
-    probe.link.mend()
-    until_connected_again(probe, 1)
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert passed.wait(10)
+        probe.link.mend()
+        until_connected_again(probe, 1)
     for _ in range(3):  # what is left in the queue would go out before these
         assert probe.store.read("/ghost", sync=True) is None
+    writer.join()
+    assert len(outcomes) == 1
     assert witness.read("/ghost", sync=True) is None
 
 
