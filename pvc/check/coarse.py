@@ -13,8 +13,9 @@ from dataclasses import replace
 from functools import cache
 from itertools import product
 
+from pvc.check.blame import blame
 from pvc.check.block import Block, bounded
-from pvc.check.guests import ORDERS, GuestModel, blame
+from pvc.check.guests import ORDERS, GuestModel
 from pvc.check.hypervisor import Hypervisor, Step
 from pvc.check.nodes import Host, Hosts, NodeModel, Phys, facts, put
 from pvc.check.nodes import Step as NodeStep
@@ -109,6 +110,10 @@ class CoarseGuestModel(GuestModel):
     def blame(self, block: Block, move: Move, life: Life) -> str:
         """What is wrong with a write; what is wanted is not kept here, so the exact model judges that."""
         return blame(block, move, life)
+
+    def blame_order(self, block: Block, i: int, move: Move, job: Job) -> str:
+        """Nothing: kinds of jobs are not kept apart here, so the exact model judges orders."""
+        return ""
 
     def job_of(self, effect: Effect) -> Job:
         """The job that an order puts in flight; asking for a shutdown is one way to destroy."""

@@ -8,12 +8,13 @@ them apart, to show on small cases that this changes no verdict.
 from collections.abc import Iterable, Iterator
 from itertools import product
 
-from pvc.check.block import FRESH, OFF, Block, Seen, Slot, View, bounded, with_slot
+from pvc.check.blame import blame, blame_loss, blame_order, blame_record, blame_wish
+from pvc.check.block import FRESH, Block, Seen, Slot, View, bounded, with_slot
 from pvc.check.hypervisor import Hypervisor, Step
 from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import Local, NodeFacts, Nodes, Options
 from pvc.fsm.row import Row
-from pvc.fsm.states import By, Daemon, Domain, Effect, Fence, Flush, Guest, Handover, Job, Want
+from pvc.fsm.states import Daemon, Effect, Fence, Flush, Handover, Job
 from pvc.fsm.views import DomainView, Life, NodeLife
 
 ORDERS = {
@@ -40,16 +41,28 @@ def _facts(seen: Seen) -> NodeFacts:
 
 
 class GuestModel:
-    """All moves of one VM among ``nodes`` nodes."""
+    """All moves of one VM among ``nodes`` nodes.
+
+    ``budgets`` are the numbers of restarts that may be left at any decision. Where it is ``calm``, nothing ever fails, so no guest may be
+    lost.
+    """
 
     hypervisors: type[Hypervisor] = Hypervisor
 
     def __init__(
-        self, nodes: int, handover: Handover = Handover.paused, rules: Rules = RULES, hypervisor: Hypervisor | None = None
+        self,
+        nodes: int,
+        handover: Handover = Handover.paused,
+        rules: Rules = RULES,
+        hypervisor: Hypervisor | None = None,
+        budgets: tuple[int, ...] = (1, 0),
+        calm: bool = False,
     ) -> None:
         self.nodes = nodes
         self.rules = rules
         self.handover = handover
+        self.budgets = budgets
+        self.calm = calm
         self.hypervisor = hypervisor or self.hypervisors(handover)
 
     def initial(self) -> Block:
@@ -73,8 +86,12 @@ class GuestModel:
 
     def blame(self, block: Block, move: Move, life: Life) -> str:
         """What is wrong with a write, in words; empty when nothing is."""
-        observer = not move.by & By.CLIENT and life.want is not move.view.life.want  # type: ignore[union-attr]
-        return "an observer changed what is wanted" if observer else blame(block, move, life) or blame_wish(move, life)
+        lost = blame_loss(move, life) if self.calm else ""
+        return blame(block, move, life) or blame_wish(move, life) or blame_record(block, move, life) or lost
+
+    def blame_order(self, block: Block, i: int, move: Move, job: Job) -> str:
+        """What is wrong with an order to a hypervisor, in words; empty when nothing is."""
+        return blame_order(block, i, move, job)
 
     def job_of(self, effect: Effect) -> Job:
         """The job that an order puts in flight."""
@@ -87,7 +104,7 @@ class GuestModel:
         """What node ``i`` may do: at once, or after a wait; with restarts left, or used up."""
         local = Local(*block.slots[i][:2])
         known: set[tuple[Row, int | None]] = set()
-        for due, budget in product((False, True), (1, 0)):
+        for due, budget in product((False, True), self.budgets):
             for move in self.rules.domain_moves(i, block.life, local, nodes, Options(budget=budget, due=due, caretaker=True)):
                 key = (move.row, chosen(move))
                 if key not in known:
@@ -97,9 +114,11 @@ class GuestModel:
     def _fire(self, block: Block, i: int, move: Move, kind: str) -> Iterator[Step]:
         label = (move.row.trigger, i, chosen(move))
         written = self._written(block, move)
+        said = [self.blame_order(block, i, move, self.job_of(effect)) for effect in move.row.effects if effect in ORDERS]
         ordered = self._ordered(written, i, move.row)
+        ordered = ordered._replace(broken=next(filter(None, [ordered.broken, *said]), ""))
         yield Step(label, kind, ordered)
-        if ordered is not written and move.row.writes:
+        if said and move.row.writes:
             yield Step((*label, "reply lost"), "F", written)
 
     def _ordered(self, block: Block, i: int, row: Row) -> Block:
@@ -118,28 +137,3 @@ def chosen(move: Move) -> int | None:
     """The node that was chosen for a move of a VM."""
     assert isinstance(move.view, DomainView)
     return move.view.choice
-
-
-def blame(block: Block, move: Move, life: Life) -> str:
-    """What is wrong with this write, judged by what the hypervisors really hold, not by what the writer knew; empty when nothing is."""
-    old = move.view.life
-    assert isinstance(old, Life)
-    running = [slot.guest is Guest.running for slot in block.slots]
-    if move.by & By.FENCER and move.row.by & By.FENCER and old.owner is not None and running[old.owner]:
-        return "a VM was recovered while its guest runs"
-    if life.state in (*OFF, Domain.place) and any(running):
-        return f"a VM is called {life.state} while its guest runs"
-    return ""
-
-
-def blame_wish(move: Move, life: Life) -> str:
-    """What is wrong with this write, judged by what the admin wants; empty when nothing is."""
-    old = move.view.life
-    assert isinstance(old, Life)
-    if move.by & By.CLIENT or life.state is old.state:
-        return ""
-    if life.state is Domain.delete and old.want is not Want.delete:
-        return "a VM was removed that nobody wanted removed"
-    if life.state in (Domain.stop, Domain.disable) and old.want is Want.start and old.state is not Domain.conflict:
-        return "a VM that is wanted up was left off"
-    return ""

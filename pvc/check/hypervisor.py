@@ -31,12 +31,19 @@ OUTCOMES: dict[Job, tuple[dict[Guest, Guest], bool]] = {
 class Hypervisor:
     """The hypervisors of all nodes.
 
-    Live migrations to a ``stubborn`` node always fail, whatever else is well; ``open_door`` plants hypervisors that take a migration which
-    nobody accepted.
+    Live migrations to a ``stubborn`` node always fail, whatever else is well. With ``endless`` ones, no migration ends by itself, and no
+    guest heeds a request to power itself off. ``open_door`` plants hypervisors that take a migration which nobody accepted.
     """
 
-    def __init__(self, handover: Handover = Handover.paused, open_door: bool = False, stubborn: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        handover: Handover = Handover.paused,
+        open_door: bool = False,
+        stubborn: frozenset[int] = frozenset(),
+        endless: bool = False,
+    ) -> None:
         self.handover = handover
+        self.endless = endless
         self.open_door = open_door
         self.stubborn = stubborn
 
@@ -46,6 +53,8 @@ class Hypervisor:
         if slot.guest is not Guest.absent:
             job = Job.none if slot.job is Job.shutdown else slot.job
             yield Step(("guest dies", i), "F", with_slot(block, i, changed(slot, Guest.absent, job)))
+        if self.endless and slot.job in (Job.shutdown, Job.migrate):
+            return
         if slot.job in (Job.migrate, Job.abort):
             yield from self._migration(view, block, i)
         elif slot.job is not Job.none:

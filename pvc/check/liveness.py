@@ -14,7 +14,7 @@ from pvc.check.block import Block, View
 from pvc.check.explore import CHUNK, Exploration
 from pvc.check.nodes import POWERED, Host, Phys
 from pvc.check.space import SYSTEM, VIEW_BITS, Space
-from pvc.fsm.states import Daemon, Domain, Flush, Guest, Job, Want
+from pvc.fsm.states import Daemon, Domain, Flush, Guest, Job, Request, Want
 from pvc.fsm.tables import TABLES
 
 GIVES_ROOM = (Flush.ready, Flush.unflush)
@@ -132,7 +132,18 @@ def block_rests(view: View, block: Block) -> bool:
         expected = Guest.running if life.state is Domain.start and i == life.owner else Guest.absent
         if slot.guest is not expected and not view[i].stopped:
             return False
-    return life.state is not Domain.start or (owner is not None and owner.acts and life.want is Want.start)
+    if life.state is not Domain.start:
+        return True
+    return owner is not None and owner.acts and life.want is Want.start and not _waits(view, block)
+
+
+def _waits(view: View, block: Block) -> bool:
+    """Whether a running VM waits for something that could be done: a restart, its way home, or its way off a node that is flushed."""
+    life = block.life
+    free = {i for i, seen in enumerate(view) if seen.works and seen.flush is Flush.ready} - {life.owner, *life.avoid}
+    homeward = life.request is Request.home and life.home in free
+    leaves = life.owner is not None and view[life.owner].flush is Flush.flush and bool(free)
+    return life.request is Request.restart or homeward or leaves
 
 
 def fair_cycles(graph: Graph, fine: Any) -> list[list[int]]:

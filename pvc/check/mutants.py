@@ -5,38 +5,46 @@ from dataclasses import dataclass, replace
 
 from pvc.check.watching import Missing
 from pvc.core.decide import Rules
-from pvc.fsm.row import Guard, Row, Table, TableError, prove_joints
+from pvc.fsm.row import Guard, Row, Table, prove_joints
 from pvc.fsm.tables import TABLES
 
 MUTATED = ("domain", "migration", "node", "fence", "flush")
-ABOUT_NODES = ("node", "fence", "flush")
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One thing missing: the whole row, or only ``guard`` of it."""
+    """One thing missing in a table: a row, a guard of a row, or (without a row) a guard wherever the table asks it."""
 
     table: str
-    row: Row
+    row: Row | None
     guard: Guard | None = None
 
     @property
     def name(self) -> str:
         """What is missing; rows of one trigger are numbered in the order of the table."""
-        name = row_name(TABLES[self.table], self.row)
-        return f"{self.table} {name}" + ("" if self.guard is None else f": {self.guard.name}")
+        where = "everywhere" if self.row is None else row_name(TABLES[self.table], self.row)
+        return f"{self.table} {where}" + ("" if self.guard is None else f": {self.guard.name}")
 
     def rules(self) -> Rules:
         """The tables without it; raises TableError when they are unsound by their own proof."""
-        table = TABLES[self.table]
-        less = None if self.guard is None else replace(self.row, guards=tuple(g for g in self.row.guards if g is not self.guard))
-        rows = tuple(filter(None, (less if row is self.row else row for row in table.rows)))
-        return Rules(with_rows({self.table: rows}))
+        rows = TABLES[self.table].rows
+        if self.guard is None:
+            return Rules(with_rows({self.table: tuple(row for row in rows if row is not self.row)}))
+        return Rules(with_rows({self.table: tuple(self._without(row) if row in self.rows else row for row in rows)}))
+
+    def _without(self, row: Row) -> Row:
+        return replace(row, guards=tuple(guard for guard in row.guards if guard is not self.guard))
 
     @property
-    def missing(self) -> Missing:
+    def rows(self) -> tuple[Row, ...]:
+        """The rows that lack something."""
+        return (self.row,) if self.row is not None else tuple(row for row in TABLES[self.table].rows if self.guard in row.guards)
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
         """What is missing, in the words of a watcher."""
-        return self.table, TABLES[self.table].rows.index(self.row), None if self.guard is None else self.guard.name
+        rows = TABLES[self.table].rows
+        return tuple((self.table, rows.index(row), None if self.guard is None else self.guard.name) for row in self.rows)
 
 
 def with_rows(changed: Mapping[str, tuple[Row, ...]], tables: Mapping[str, Table] = TABLES) -> Mapping[str, Table]:
@@ -57,17 +65,11 @@ def row_name(table: Table, row: Row) -> str:
 
 
 def mutants() -> Iterator[Mutant]:
-    """Every mutant, table by table, row by row."""
-    for table in MUTATED:
-        for row in TABLES[table].rows:
-            yield Mutant(table, row)
-            yield from (Mutant(table, row, guard) for guard in row.guards)
-
-
-def unsound(mutant: Mutant) -> str | None:
-    """Why the table without it contradicts itself, or nothing."""
-    try:
-        mutant.rules()
-    except TableError as error:
-        return str(error)
-    return None
+    """Every mutant, table by table, row by row; last the guards that several rows of a table ask, taken from all of them."""
+    for name in MUTATED:
+        rows = TABLES[name].rows
+        for row in rows:
+            yield Mutant(name, row)
+            yield from (Mutant(name, row, guard) for guard in row.guards)
+        asked = [guard for row in rows for guard in row.guards]
+        yield from (Mutant(name, None, guard) for guard in dict.fromkeys(asked) if asked.count(guard) > 1)

@@ -19,36 +19,47 @@ from pvc.check.watching import Watcher, watch, watched
 from pvc.core.decide import RULES, Rules
 from pvc.fsm.row import TableError
 from pvc.fsm.states import By, Handover
+from pvc.fsm.tables import TABLES
 
-UNHEARD = ("shutdown", "disable", "enable", "undefine", "restart", "move", "unmigrate", "cancel")
-"""What no admin says in the worlds of few wishes."""
+EVERYTHING = frozenset(row.trigger for row in TABLES["domain"].rows if row.by is By.CLIENT)
+MOVES = frozenset({"start", "stop", "migrate", "resolve_keep"})
+ENDS = frozenset({"start", "shutdown", "disable", "undefine", "restart", "resolve_keep"})
+"""What admins say in worlds where they say little; a conflict never comes up, and without a word for it the tables would be unsound."""
 MOST = 4  # a world that grows beyond so many times its size is given up
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A small model that is checked: its size, its bound on faults, which of an admin's words are heard, and what the hypervisors do."""
+    """A small model that is checked: its size, its bound on faults, what an admin says in it, and how hypervisors behave.
+
+    In a ``hard`` world a migration to hv2 always fails, in an ``endless`` one nothing that a guest should do by itself ever ends. Where VMs
+    are ``persistent``, they never use up their restarts.
+    """
 
     name: str
     size: Size
     faults: int | None = None
     settles: bool = True
-    few: bool = False
-    stubborn: bool = False
+    heard: frozenset[str] = EVERYTHING
+    hard: bool = False
+    endless: bool = False
+    persistent: bool = False
 
     def rules(self, rules: Rules) -> Rules:
-        """The tables, in some worlds without most of what a client can say."""
-        if not self.few:
+        """The tables, without what no admin says here."""
+        if self.heard is EVERYTHING:
             return rules
-        heard = tuple(row for row in rules.tables["domain"].rows if row.by is not By.CLIENT or row.trigger not in UNHEARD)
+        heard = tuple(row for row in rules.tables["domain"].rows if row.by is not By.CLIENT or row.trigger in self.heard)
         return Rules(with_rows({"domain": heard}, rules.tables))
 
     def space(self, rules: Rules) -> Space:
         """The space of this world, under these tables."""
-        if not self.stubborn:
+        if not self.size.exact:
             return Space(self.size, rules)
-        hypervisor = Hypervisor(self.size.handover, stubborn=frozenset({1}))
-        return Space(self.size, rules, guest_model=GuestModel(self.size.nodes, self.size.handover, rules, hypervisor))
+        handover = self.size.handover
+        hypervisor = Hypervisor(handover, stubborn=frozenset({1} if self.hard else ()), endless=self.endless)
+        budgets = (1,) if self.persistent else (1, 0)
+        return Space(self.size, rules, guest_model=GuestModel(self.size.nodes, handover, rules, hypervisor, budgets, calm=self.faults == 0))
 
 
 PAUSED, LIBVIRT = Handover.paused, Handover.libvirt
@@ -56,11 +67,13 @@ WORLDS = (
     World("nodes alone, any faults", Size(2, 0), None),
     World("coarse, any faults, paused", Size(2, 1, PAUSED, exact=False), None, settles=False),
     World("coarse, any faults, libvirt", Size(2, 1, LIBVIRT, exact=False), None, settles=False),
-    World("exact, no fault, paused", Size(2, 1, PAUSED), 0),
-    World("exact, no fault, libvirt", Size(2, 1, LIBVIRT), 0),
-    World("exact, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, stubborn=True, few=True),
-    World("few wishes, one fault, paused", Size(2, 1, PAUSED), 1, few=True),
-    World("few wishes, one fault, libvirt", Size(2, 1, LIBVIRT), 1, few=True),
+    World("no fault, paused", Size(2, 1, PAUSED), 0),
+    World("no fault, libvirt", Size(2, 1, LIBVIRT), 0),
+    World("no fault, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, heard=MOVES, hard=True),
+    World("no fault, nothing ends by itself", Size(2, 1, PAUSED), 0, heard=MOVES | ENDS, endless=True),
+    World("moves, one fault, paused", Size(2, 1, PAUSED), 1, heard=MOVES),
+    World("moves, one fault, libvirt", Size(2, 1, LIBVIRT), 1, heard=MOVES),
+    World("ends, one fault, restarts unlimited", Size(2, 1, PAUSED), 1, heard=ENDS, persistent=True),
 )
 
 
@@ -102,20 +115,18 @@ class Judge:
         except TableError as error:
             return Notice("the table's own proof", str(error).partition(": ")[2])
         for world, sound, watcher in self.worlds:
-            matters = watcher.decides(mutant.missing) if world.size.exact else mutant.guard is not None and mutant.guard not in LEFT_OPEN
+            # Safety alone is asked of a coarse world, and a row less only takes moves away.
+            open_there = mutant.guard is None or mutant.guard in LEFT_OPEN
+            matters = watcher.decides(mutant.missing) if world.size.exact else not open_there
             notice = self._look(world, sound, watcher, mutant, rules) if matters else None
             if notice is not None:
                 return notice
         return None
 
-    def decides(self, mutant: Mutant) -> bool:
-        """Whether, in any exact world, the outcome of any decision hangs on what the mutant lacks."""
-        return any(watcher.decides(mutant.missing) for _, _, watcher in self.worlds)
-
     def _look(self, world: World, sound: Exploration, watcher: Watcher, mutant: Mutant, rules: Rules) -> Notice | None:
         space = world.space(world.rules(rules))
         if world.size.exact:
-            space.inherit(sound.space, watcher.guests.get(mutant.missing, set()), watcher.nodes.get(mutant.missing, set()))
+            space.inherit(sound.space, *watcher.where(mutant.missing))
         try:
             return judged(explore(space, world.faults, most=MOST * sound.states + 10_000), world)
         except LookupError as error:

@@ -123,7 +123,7 @@ class Result:
 def run(task: Task, progress: Progress | None = None) -> Result:
     """Explore, and judge what settles when that is asked and nothing worse was found."""
     rules = recording()
-    found = explore(Space(task.size, rules), task.faults, progress=progress)
+    found = explore(Space(task.size, rules, calm=task.faults == 0), task.faults, progress=progress)
     settled = settle(found) if task.settles and found.violation is None else None
     return Result(task, found, settled, silent(rules.fired))
 

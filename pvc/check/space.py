@@ -58,14 +58,20 @@ class Edges(NamedTuple):
 
 
 class Space:
-    """All states of one model, by number."""
+    """All states of one model, by number; where it is ``calm``, it is explored without faults."""
 
     def __init__(
-        self, size: Size, rules: Rules = RULES, node_model: NodeModel | None = None, guest_model: GuestModel | None = None
+        self,
+        size: Size,
+        rules: Rules = RULES,
+        node_model: NodeModel | None = None,
+        guest_model: GuestModel | None = None,
+        calm: bool = False,
     ) -> None:
         self.size = size
         self.node_model = node_model or (NodeModel if size.exact else CoarseNodeModel)(rules)
-        self.guest_model = guest_model or (GuestModel if size.exact else CoarseGuestModel)(size.nodes, size.handover, rules)
+        model = GuestModel if size.exact else CoarseGuestModel
+        self.guest_model = guest_model or model(size.nodes, size.handover, rules, calm=calm)
         self.hosts: Interned[Hosts] = Interned()
         self.blocks: Interned[Block] = Interned()
         self.views: Interned[View] = Interned()

@@ -1,6 +1,7 @@
 """Where in an explored space each row, and each guard by itself, decides: nowhere else can it be missed."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -26,9 +27,15 @@ class Watcher:
         """This decides here."""
         (self.nodes if self.about_nodes else self.guests)[missing].add(self.number)
 
-    def decides(self, missing: Missing) -> bool:
-        """Whether anything depends on it."""
-        return missing in self.nodes or missing in self.guests
+    def where(self, missing: Iterable[Missing]) -> tuple[set[int], set[int]]:
+        """The blocks under a view, and the node parts, in which something depends on any of this."""
+        wanted = tuple(missing)
+        guests = set().union(*(self.guests[each] for each in wanted if each in self.guests))
+        return guests, set().union(*(self.nodes[each] for each in wanted if each in self.nodes))
+
+    def decides(self, missing: Iterable[Missing]) -> bool:
+        """Whether anything depends on any of this."""
+        return any(self.where(missing))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
