@@ -31,13 +31,35 @@ def recording(rules: Rules = RULES) -> Recording:
     return Recording(rules.tables)
 
 
-def names(rows: Iterable[Row]) -> frozenset[str]:
-    """The names of these rows, their tables' included."""
-    wanted = set(rows)
-    return frozenset(f"{table.name} {row_name(table, row)}" for table in TABLES.values() for row in table.rows if row in wanted)
-
-
 def silent(fired: Iterable[Row]) -> tuple[str, ...]:
     """The rows of all tables that did not fire, in the order of the tables."""
     known = set(fired)
     return tuple(f"{table.name} {row_name(table, row)}" for table in TABLES.values() for row in table.rows if row not in known)
+
+
+NOT_MODELLED = {
+    "a guest that somebody started by hand, or a conflict about one": (
+        "domain resolve_keep",
+        "domain resolve_stop",
+        "domain collide",
+        "domain cleared 1",
+        "domain cleared 2",
+        "domain suspend_stray",
+        "domain discard_stray",
+    ),
+    "policies that leave a VM off when its guest powers itself off": ("domain ended 1",),
+    "VMs that cannot move live, and are shut down and started elsewhere": ("domain relocate", "domain again 1"),
+    "the number of restarts: it is asked both ways at every decision": ("domain forget 2",),
+    "the policy to switch a fenced node on again": ("fence power_on",),
+    "the connection of one daemon: being cut off and reconnecting are moves of the node": (
+        "connection open",
+        "connection connected",
+        "connection synced",
+        "connection suspended",
+        "connection expired",
+        "connection close",
+    ),
+}
+"""What the exact model leaves out, and the rows that therefore never fire in it."""
+
+EXCUSED = frozenset(name for names in NOT_MODELLED.values() for name in names)
