@@ -100,6 +100,11 @@ class Rows:
             mine.values[list(but)] = -1
         self.flat, self.filled = other.flat[: other.filled], other.filled
 
+    def agrees(self, other: "Rows", keys: Set[int]) -> bool:
+        """Whether both have the same rows for these keys."""
+        asked = np.array(sorted(keys), dtype=np.int64)
+        return all(np.array_equal(mine, theirs) for mine, theirs in zip(self.of(asked), other.of(asked), strict=True))
+
     def _settle(self) -> None:
         """Move rows that were computed since the last call into the array, which doubles as it grows."""
         if not self.pending:

@@ -25,7 +25,7 @@ EVERYTHING = frozenset(row.trigger for row in TABLES["domain"].rows if row.by is
 MOVES = frozenset({"start", "stop", "migrate", "resolve_keep"})
 ENDS = frozenset({"start", "shutdown", "disable", "undefine", "restart", "resolve_keep"})
 """What admins say in worlds where they say little; a conflict never comes up, and without a word for it the tables would be unsound."""
-MOST = 4  # a world that grows beyond so many times its size is given up
+MOST = 2  # a world that grows beyond so many times its size is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ WORLDS = (
     World("nodes alone, any faults", Size(2, 0), None),
     World("coarse, any faults, paused", Size(2, 1, PAUSED, exact=False), None, settles=False),
     World("coarse, any faults, libvirt", Size(2, 1, LIBVIRT, exact=False), None, settles=False),
-    World("no fault, paused", Size(2, 1, PAUSED), 0),
-    World("no fault, libvirt", Size(2, 1, LIBVIRT), 0),
-    World("no fault, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, heard=MOVES, hard=True),
+    World("moves, no fault, libvirt", Size(2, 1, LIBVIRT), 0, heard=MOVES),
+    World("moves, no fault, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, heard=MOVES, hard=True),
     World("no fault, nothing ends by itself", Size(2, 1, PAUSED), 0, heard=MOVES | ENDS, endless=True),
+    World("all that an admin says, no fault", Size(2, 1, PAUSED), 0),
     World("moves, one fault, paused", Size(2, 1, PAUSED), 1, heard=MOVES),
     World("moves, one fault, libvirt", Size(2, 1, LIBVIRT), 1, heard=MOVES),
-    World("ends, one fault, restarts unlimited", Size(2, 1, PAUSED), 1, heard=ENDS, persistent=True),
+    World("ends, one fault, restarts unlimited", Size(2, 1, PAUSED), 1, heard=ENDS - {"shutdown", "restart"}, persistent=True),
 )
 
 
@@ -125,12 +125,18 @@ class Judge:
 
     def _look(self, world: World, sound: Exploration, watcher: Watcher, mutant: Mutant, rules: Rules) -> Notice | None:
         space = world.space(world.rules(rules))
-        if world.size.exact:
-            space.inherit(sound.space, *watcher.where(mutant.missing))
         try:
+            if world.size.exact and _same(space, sound.space, *watcher.where(mutant.missing)):
+                return None
             return judged(explore(space, world.faults, most=MOST * sound.states + 10_000), world)
         except LookupError as error:
             return Notice(world.name, f"a joint finds no partner: {error}")
+
+
+def _same(space: Space, base: Space, guests: set[int], nodes: set[int]) -> bool:
+    """Let a space go on from what another has computed; whether it moves alike even where decisions differ."""
+    space.inherit(base, guests, nodes)
+    return space.guest_rows.agrees(base.guest_rows, guests) and space.node_rows.agrees(base.node_rows, nodes)
 
 
 def judged(found: Exploration, world: World) -> Notice | None:

@@ -7,9 +7,9 @@ from pvc.core.decide import Rules
 from pvc.fsm.tables import TABLES
 
 
-def planted(table, trigger, where=lambda row: True, **changes):
+def planted(table, trigger, where=lambda row: True, tables=TABLES, **changes):
     """The real tables, with changes in the rows of one trigger; a change may be a function of the row."""
-    rows = TABLES[table].rows
+    rows = tables[table].rows
     assert any(row.trigger == trigger and where(row) for row in rows), "nothing would be planted"
 
     def change(row):
@@ -17,7 +17,7 @@ def planted(table, trigger, where=lambda row: True, **changes):
             return row
         return replace(row, **{name: value(row) if callable(value) else value for name, value in changes.items()})
 
-    return Rules(with_rows({table: tuple(map(change, rows))}))
+    return Rules(with_rows({table: tuple(map(change, rows))}, tables))
 
 
 def without(row, guard):

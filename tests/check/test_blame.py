@@ -1,0 +1,57 @@
+"""What is judged beyond what the records say: orders, jobs, copies, and guests that are lost."""
+
+from pvc.check.coarse import CoarseNodeModel
+from pvc.check.explore import explore, trace
+from pvc.check.space import Size, Space
+from pvc.fsm import guards as g
+from pvc.fsm.states import Domain
+from tests.check.planted import planted, without
+
+
+def found(space, faults):
+    """The first violation in words, and the number of moves there."""
+    result = explore(space, faults, most=3_000_000)
+    assert result.violation is not None
+    return space.verdicts(result.violation)[0], len(trace(result, result.violation))
+
+
+def test_two_jobs_at_once():
+    rules = planted("domain", "overdue", lambda row: row.dest is None, guards=lambda row: without(row, g.IDLE))
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a destroy job was ordered while a destroy job is in flight"
+    assert moves <= 9
+
+
+def test_a_copy_that_the_target_drops_although_it_was_given_it():
+    rules = planted("domain", "discard_copy", guards=lambda row: without(row, g.STRAY_COPY))
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a copy was dropped that the migration may need"
+    assert moves <= 12
+
+
+def test_a_vm_that_is_called_started_although_its_guest_does_not_run():
+    rules = planted("domain", "migrated", guards=lambda row: without(row, g.RUNS))
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a VM is called started while its guest does not run"
+    assert moves <= 12
+
+
+def test_a_migration_that_is_called_over_while_libvirt_copies():
+    rules = planted("domain", "call_off", guards=lambda row: without(row, g.IDLE))
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a VM was let go of while a migrate job is in flight"
+    assert moves <= 9
+
+
+def test_a_guest_that_is_lost_although_nothing_failed():
+    rules = planted("domain", "ended", lambda row: row.dest is Domain.place, guards=lambda row: without(row, g.NOT_MOVING))
+    verdict, moves = found(Space(Size(2, 1), rules, calm=True), 0)
+    assert verdict == "a guest was lost without a fault"
+    assert moves <= 12
+
+
+def test_a_fence_device_that_confirms_what_it_did_not_do():
+    space = Space(Size(2, 1, exact=False), node_model=CoarseNodeModel(lies=True))
+    verdict, moves = found(space, None)
+    assert verdict == "a VM was recovered while its guest runs"
+    assert moves <= 9
