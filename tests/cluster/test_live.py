@@ -329,11 +329,10 @@ def test_the_death_of_kazoos_thread_is_reported(linked):
         probe.store.multi([Create("/a")])
 
 
-def test_a_quota_is_a_refusal(zookeeper):
+def test_a_quota_is_a_refusal(zookeeper, opened):
     """kazoo 2.8 has no name for it."""
     store = zookeeper.open().store
-    plain = ZooKeeperStore(Options(zookeeper.ensemble.hosts))
-    plain.start(lambda _: None)
+    plain = opened(zookeeper.ensemble.hosts).store
     quota = "/zookeeper/quota"
     above = [quota]
     for segment in zookeeper.chroot.split("/")[1:]:
@@ -353,7 +352,6 @@ def test_a_quota_is_a_refusal(zookeeper):
         fill()
     assert refused.value.why is Why.QUOTA
     plain.multi([Delete(f"{above[-1]}/zookeeper_limits", 0), Delete(f"{above[-1]}/zookeeper_stats", -1)])
-    plain.close()
 
 
 # -- Credentials -----------------------------------------------------------------------------------------------------------
