@@ -53,8 +53,12 @@ def blame_record(block: Block, move: Move, life: Life) -> str:
         return "a VM is called started while its guest does not run"
     if job is not Job.none and (life.owner != old.owner or (old.phase is Migration.moving and life.phase is not Migration.moving)):
         return f"a VM was let go of while a {job} job is in flight"
-    if life.phase is Migration.accepted and old.phase is not Migration.accepted and life.target not in view.fits:
-        return "a node took a VM that it may not take"
+    if life.phase is Migration.accepted and old.phase is not Migration.accepted:
+        assert life.target is not None
+        if life.target not in view.fits:
+            return "a node took a VM that it may not take"
+        if block.slots[life.target].job is not Job.none:
+            return "a VM was accepted while a job about it is in flight"
     return ""
 
 

@@ -1,6 +1,6 @@
 """What hypervisors do with a VM, whatever daemons decide: start it, fail, hang, succeed late, lose it.
 
-A job may stay in flight for ever, so every outcome is one move among others.
+A job may stay in flight for ever, so every outcome is one move among others; and what it does may show before it returns.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,10 @@ class Hypervisor:
             yield from self._migration(view, block, i)
         elif slot.job is not Job.none:
             done, failed = OUTCOMES[slot.job]
-            yield Step((f"{slot.job} done", i), "S", with_slot(block, i, changed(slot, done.get(slot.guest, slot.guest))))
+            then = done.get(slot.guest, slot.guest)
+            yield Step((f"{slot.job} done", i), "S", with_slot(block, i, changed(slot, then)))
+            if then is not slot.guest and slot.job is not Job.shutdown:
+                yield Step((f"{slot.job} shows", i), "S", with_slot(block, i, changed(slot, then, slot.job)))
             if failed:
                 yield Step((f"{slot.job} fails", i), "L", with_slot(block, i, changed(slot, slot.guest)))
 
@@ -73,6 +76,7 @@ class Hypervisor:
         arrived = changed(block.slots[target], Guest.running if self.handover is Handover.libvirt else Guest.held)
         there = with_slot(block, target, arrived)
         yield Step(("migrate done", i, target), "S", with_slot(there, i, changed(slot, Guest.absent)))
+        yield Step(("migrate shows", i, target), "S", with_slot(there, i, changed(slot, Guest.absent, slot.job)))
         yield Step(("migrate leaves the source paused", i, target), "L", with_slot(there, i, changed(slot, Guest.paused)))
         if self.handover is Handover.paused:  # with libvirt's own hand-over a disk lock stops the second copy, a condition of its use
             yield Step(("migrate fails at the switchover", i, target), "L", with_slot(there, i, changed(slot, slot.guest)))

@@ -142,7 +142,7 @@ def _waits(view: View, block: Block) -> bool:
     life = block.life
     free = {i for i, seen in enumerate(view) if seen.works and seen.flush is Flush.ready} - {life.owner, *life.avoid}
     homeward = life.request is Request.home and life.home in free
-    leaves = life.owner is not None and view[life.owner].flush is Flush.flush and bool(free)
+    leaves = life.owner is not None and view[life.owner].flush in (Flush.flush, Flush.flushed) and bool(free)
     return life.request is Request.restart or homeward or leaves
 
 

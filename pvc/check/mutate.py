@@ -65,6 +65,7 @@ class World:
 PAUSED, LIBVIRT = Handover.paused, Handover.libvirt
 WORLDS = (
     World("nodes alone, any faults", Size(2, 0), None),
+    World("three nodes alone, one fault", Size(3, 0), 1),
     World("coarse, any faults, paused", Size(2, 1, PAUSED, exact=False), None, settles=False),
     World("coarse, any faults, libvirt", Size(2, 1, LIBVIRT, exact=False), None, settles=False),
     World("moves, no fault, libvirt", Size(2, 1, LIBVIRT), 0, heard=MOVES),
@@ -74,6 +75,7 @@ WORLDS = (
     World("moves, one fault, paused", Size(2, 1, PAUSED), 1, heard=MOVES),
     World("moves, one fault, libvirt", Size(2, 1, LIBVIRT), 1, heard=MOVES),
     World("ends, one fault, restarts unlimited", Size(2, 1, PAUSED), 1, heard=ENDS - {"shutdown", "restart"}, persistent=True),
+    World("moves, two faults, paused, rest not asked", Size(2, 1, PAUSED), 2, settles=False, heard=MOVES),
 )
 
 

@@ -11,6 +11,7 @@ happen at any time anyway. :meth:`NodeModel.tidied` drops what no decision can d
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import IntEnum
 from itertools import product
 from typing import NamedTuple
@@ -156,9 +157,9 @@ class NodeModel:
         fresh = Power.unread if claimed else host.reading
         new = host._replace(life=life, reading=fresh)
         if move.row.trigger == "flushed":
-            yield Step(label, kind, put(hosts, node, new), unless_held=node)
+            yield Step(label, kind, put(hosts, node, new), unless_held=node if _asks(move) else -1)
         elif move.row.trigger == "called":
-            yield Step(label, kind, put(hosts, node, new), unless_uncalled=node)
+            yield Step(label, kind, put(hosts, node, new), unless_uncalled=node if _asks(move) else -1)
         elif Effect.power_off in move.row.effects:
             yield Step(label, kind, put(hosts, node, new._replace(reading=None)))
             yield Step((*label, "reply lost"), "F", put(hosts, node, new._replace(reading=Power.unread)))
@@ -192,6 +193,12 @@ class NodeModel:
         Without a session, ``init`` and ``run`` differ in nothing that any row reads.
         """
         return tuple(_tidied(hosts, host) for host in hosts)
+
+
+def _asks(move: Move) -> bool:
+    """Whether a row asks for the absence of VMs; which there are, only the whole state knows."""
+    assert isinstance(move.view, NodeView)
+    return move.row.refuse(replace(move.view, holds=("a VM",), uncalled=("a VM",))) is not None
 
 
 def put(hosts: Hosts, i: int, host: Host) -> Hosts:

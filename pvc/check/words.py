@@ -8,6 +8,8 @@ from pvc.fsm.states import Guest, Job
 
 Label = tuple[object, ...]
 
+JOBS = tuple(job for job in Job if job not in (Job.none, Job.migrate, Job.abort))
+
 WORLD: Mapping[str, str] = {
     "power lost": "{0} loses its power",
     "boots": "{0} boots",
@@ -85,13 +87,15 @@ ABOUT_VM: Mapping[str, str] = {
     "resume": "{0} lets its copy of {vm} run",
     "guest dies": "the guest of {vm} on {0} dies",
     "migrate done": "libvirt completes the migration of {vm} from {0} to {1}",
+    "migrate shows": "{vm} has arrived on {1}, and libvirt on {0} has not returned yet",
     "migrate fails": "libvirt's migration of {vm} on {0} fails",
     "migrate leaves the source paused": "libvirt copies {vm} to {1} and leaves it paused on {0}",
     "migrate fails at the switchover": "libvirt reports a failure, with {vm} running on {0} and a complete copy on {1}",
     "write is lost": "the write of {0} about {vm} is lost",
     "write lands": "the write of {0} about {vm} lands: {1}",
-    **{f"{job} done": f"the {job} job of {{vm}} on {{0}} is done" for job in Job if job not in (Job.none, Job.migrate, Job.abort)},
-    **{f"{job} fails": f"the {job} job of {{vm}} on {{0}} fails" for job in Job if job not in (Job.none, Job.migrate, Job.abort)},
+    **{f"{job} done": f"the {job} job of {{vm}} on {{0}} is done" for job in JOBS},
+    **{f"{job} fails": f"the {job} job of {{vm}} on {{0}} fails" for job in JOBS},
+    **{f"{job} shows": f"the {job} job of {{vm}} on {{0}} has done its work, and has not returned yet" for job in JOBS},
 }
 """What daemons, hypervisors and libvirt do with a VM."""
 
