@@ -15,12 +15,12 @@ from itertools import product
 
 from pvc.check.blame import blame
 from pvc.check.block import Block, bounded
-from pvc.check.guests import ORDERS, GuestModel
+from pvc.check.guests import GuestModel
 from pvc.check.hypervisor import Hypervisor, Step
 from pvc.check.nodes import Host, Hosts, NodeModel, Phys, facts, put
 from pvc.check.nodes import Step as NodeStep
 from pvc.core.decide import Move, Rules
-from pvc.core.facts import Local, Nodes, Options, Self, Watch, client_view, domain_view, node_view, roles
+from pvc.core.facts import JOBS, Local, Nodes, Options, Self, Watch, client_view, domain_view, node_view, roles
 from pvc.fsm import guards as g
 from pvc.fsm.row import Guard, Row, Table
 from pvc.fsm.states import By, Daemon, Domain, Effect, Fence, Job, Kind, Power, Request, Want, Word
@@ -117,7 +117,7 @@ class CoarseGuestModel(GuestModel):
 
     def job_of(self, effect: Effect) -> Job:
         """The job that an order puts in flight; asking for a shutdown is one way to destroy."""
-        return JOB_AS.get(ORDERS[effect], ORDERS[effect])
+        return JOB_AS.get(JOBS[effect], JOBS[effect])
 
     def _client_moves(self, life: Life, nodes: Nodes) -> Iterable[Move]:
         room = tuple(node for node, seen in nodes.items() if seen.works)

@@ -12,21 +12,10 @@ from pvc.check.blame import blame, blame_loss, blame_order, blame_record, blame_
 from pvc.check.block import FRESH, Block, Seen, Slot, View, bounded, with_slot
 from pvc.check.hypervisor import Hypervisor, Step
 from pvc.core.decide import RULES, Move, Rules
-from pvc.core.facts import Local, NodeFacts, Nodes, Options
+from pvc.core.facts import JOBS, Local, NodeFacts, Nodes, Options
 from pvc.fsm.row import Row
 from pvc.fsm.states import Daemon, Effect, Fence, Flush, Handover, Job
 from pvc.fsm.views import DomainView, Life, NodeLife
-
-ORDERS = {
-    Effect.create: Job.create,
-    Effect.shutdown: Job.shutdown,
-    Effect.destroy: Job.destroy,
-    Effect.discard: Job.destroy,
-    Effect.migrate: Job.migrate,
-    Effect.abort_job: Job.abort,
-    Effect.resume: Job.resume,
-    Effect.suspend: Job.suspend,
-}
 
 
 def facts(view: View) -> Nodes:
@@ -95,7 +84,7 @@ class GuestModel:
 
     def job_of(self, effect: Effect) -> Job:
         """The job that an order puts in flight."""
-        return ORDERS[effect]
+        return JOBS[effect]
 
     def _client_moves(self, life: Life, nodes: Nodes) -> Iterable[Move]:
         return self.rules.client_moves(life, nodes, Options())
@@ -114,7 +103,7 @@ class GuestModel:
     def _fire(self, block: Block, i: int, move: Move, kind: str) -> Iterator[Step]:
         label = (move.row.trigger, i, chosen(move))
         written = self._written(block, move)
-        said = [self.blame_order(block, i, move, self.job_of(effect)) for effect in move.row.effects if effect in ORDERS]
+        said = [self.blame_order(block, i, move, self.job_of(effect)) for effect in move.row.effects if effect in JOBS]
         ordered = self._ordered(written, i, move.row)
         ordered = ordered._replace(broken=next(filter(None, [ordered.broken, *said]), ""))
         yield Step(label, kind, ordered)
@@ -123,7 +112,7 @@ class GuestModel:
 
     def _ordered(self, block: Block, i: int, row: Row) -> Block:
         for effect in row.effects:
-            if effect in ORDERS:
+            if effect in JOBS:
                 block = with_slot(block, i, block.slots[i]._replace(job=self.job_of(effect)))
         return block
 
