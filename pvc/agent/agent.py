@@ -68,6 +68,8 @@ class Agent:
             case e.Fire():
                 fired, *seen = self.executor.fire(answer)
                 orders = self.executor.taken_orders()
+                if self.executor.moved is not None:
+                    self.log.moved(self.executor.moved)
                 self._decide(fired)  # before any of its orders can report
                 self.inbox.extend(seen)
                 self.executor.give(answer, orders)
@@ -77,5 +79,9 @@ class Agent:
                 self.timer.wait(name, seconds)
             case e.Follow(node=node):
                 self.feed.follow(node)
+            case e.Attend(uuids=uuids):
+                self.inbox.extend(self.feed.attend(uuids))
+            case e.Measure(nodes=nodes):
+                self.inbox.extend(self.executor.measure(nodes))
             case e.Say(sentence=sentence):
                 self.log.say(sentence)

@@ -6,14 +6,14 @@ and decides from what it says.
 
 from collections.abc import Callable
 
-from pvc.agent.ports import Hypervisor, PowerSwitch
+from pvc.agent.ports import Hypervisor, Moved, PowerSwitch
 from pvc.cluster import znodes
 from pvc.cluster.changes import domain_change, is_drift, repaired
 from pvc.cluster.commit import Change, commit
 from pvc.cluster.evidence import Relied, Seen, Transition
-from pvc.cluster.formats import decode_boot, decode_domain, decode_history, decode_node
+from pvc.cluster.formats import decode_boot, decode_domain, decode_history, decode_node, decode_stats
 from pvc.cluster.node_changes import Joining, join_change, node_change, token_of
-from pvc.cluster.records import Boot, DomainRecord, History, NodeRecord, Unreadable
+from pvc.cluster.records import Boot, DomainRecord, History, NodeRecord, NodeStats, Unreadable
 from pvc.cluster.store import NotConnected, OutcomeUnknown, Refused, SessionLost, Store, StoreError, Znode
 from pvc.core import events as e
 from pvc.core.known import NEVER_WRITTEN, Known
@@ -22,6 +22,7 @@ from pvc.fsm.fire import Record, View
 from pvc.fsm.machine import Tracker, fire
 from pvc.fsm.row import Row
 from pvc.fsm.states import Effect
+from pvc.fsm.tables import FIELDS
 from pvc.fsm.views import DomainView, Life, NodeLife
 
 Orders = list[tuple[Effect, Life | NodeLife]]
@@ -46,12 +47,13 @@ class Executor:
         self.token: int | None = None
         self.orders: Orders = []
         self.deciding: e.Fire | None = None
+        self.moved: Moved | None = None
 
     # ---- firing
 
     def fire(self, asked: e.Fire) -> list[e.Event]:
         """Fire one transition; returns what the Core must hear, in order. Its orders wait to be taken and given."""
-        self.deciding, self.orders = asked, []
+        self.deciding, self.orders, self.moved = asked, [], None
         move, view = asked.move, asked.move.view
         assert isinstance(view.life, Life | NodeLife)
         try:
@@ -63,8 +65,16 @@ class Executor:
             self.orders = []
             return [e.Fired(asked.ticket, e.Result.refused)]
         assert row is move.row, f"'{row}' fired where '{move.row}' was decided"
+        self.moved = self._moved(asked)
         written = e.Fired(asked.ticket, e.Result.written)
         return [written, *self.reread(asked.key)] if row.writes else [written]
+
+    def _moved(self, asked: e.Fire) -> Moved:
+        move, name = asked.move, _name(asked.key)
+        source = str(getattr(move.view.life, FIELDS[move.table.name]))
+        known = self.known.domains.get(name) if isinstance(move.view, DomainView) else None
+        shown = known.record.name if known is not None and isinstance(known.record, DomainRecord) else name
+        return Moved(shown, move.table.name, source, str(move.row.dest or source), move.row.trigger, move.row.why)
 
     def taken_orders(self) -> Orders:
         """The orders of the transition that was just fired."""
@@ -150,8 +160,8 @@ class Executor:
     def _join_change(self, asked: e.Fire, life: NodeLife) -> Change:
         me = self.known.me
         known = self.known.nodes[me]
-        paths = (znodes.boot(me), znodes.alive(me))
-        boot, alive = self.store.read_many(paths, sync=True).values()
+        paths = (znodes.boot(me), znodes.alive(me), znodes.stats(me))
+        boot, alive, stats = self.store.read_many(paths, sync=True).values()
         seen = Seen(known.record, known.version) if isinstance(known.record, NodeRecord) and known.version != NEVER_WRITTEN else None
         return join_change(
             me,
@@ -162,6 +172,7 @@ class Executor:
             seen=seen,
             boot=_seen_boot(me, boot),
             alive=_seen_boot(me, alive),
+            stats=None if stats is None else stats.version,
         )
 
     # ---- reading again
@@ -177,6 +188,15 @@ class Executor:
         if kind == "node":
             return [e.NodeSeen(name, None if znode is None else decode_node(name, znode.data), 0 if znode is None else znode.version)]
         return [e.DomainSeen(name, None if znode is None else decode_domain(name, znode.data), 0 if znode is None else znode.version)]
+
+    def measure(self, nodes: tuple[str, ...]) -> list[e.Event]:
+        """What these nodes last measured, those that cannot be read left out; nothing while the store is not connected."""
+        try:
+            znodes_of = self.store.read_many([znodes.stats(name) for name in nodes])
+        except StoreError:
+            return []
+        read = {name: decode_stats(name, znode.data) for name, znode in zip(nodes, znodes_of.values(), strict=True) if znode is not None}
+        return [e.Measured({name: stats for name, stats in read.items() if isinstance(stats, NodeStats) and stats.tick})]
 
 
 def _name(key: str) -> str:

@@ -14,6 +14,9 @@ from pvc.cluster.store import Event as StoreEvent
 from pvc.core import events as e
 from pvc.errors import UsageProblem
 
+HERE = "here"
+"""In place of the index whose children are watched: the VMs with a guest on the own hypervisor."""
+
 
 class Feed:
     """Turns one store's events into the Core's, and keeps its watches."""
@@ -40,6 +43,10 @@ class Feed:
         if node not in self.followed:
             self.followed.add(node)
             self.store.watch_children(znodes.index(node))
+
+    def attend(self, uuids: frozenset[str]) -> list[e.Event]:
+        """Watch the records of these VMs whatever the index says, and of no others for this reason."""
+        return self._watch_records(HERE, frozenset(znodes.domain(uuid) for uuid in uuids))
 
     def take(self, event: StoreEvent) -> list[e.Event]:
         """What this event of the store means; nothing when it is of an earlier connection."""
@@ -79,18 +86,20 @@ class Feed:
     def _children(self, path: str, names: tuple[str, ...]) -> list[e.Event]:
         if path == znodes.ALIVE:
             return [e.AliveSeen(frozenset(names))]
-        paths = frozenset(self._records(path, names))
-        before = self.watched.get(path, frozenset())
-        self.watched[path] = paths
-        others = frozenset(one for parent, some in self.watched.items() if parent != path for one in some)
+        return self._watch_records(path, frozenset(self._records(path, names)))
+
+    def _watch_records(self, parent: str, paths: frozenset[str]) -> list[e.Event]:
+        before = self.watched.get(parent, frozenset())
+        self.watched[parent] = paths
+        others = frozenset(one for other, some in self.watched.items() if other != parent for one in some)
         for new in sorted(paths - before - others):
             self.awaited.add(new)
             self.store.watch(new)
-        for old in sorted(before - paths - others):
+        gone = sorted(before - paths - others)
+        for old in gone:
             self.awaited.discard(old)
             self.store.unwatch(old)
-        gone = sorted(before - paths - others)
-        return [e.NodeSeen(_name(one), None) for one in gone] if path == znodes.NODES else [e.DomainSeen(_name(one), None) for one in gone]
+        return [e.NodeSeen(_name(one), None) if parent == znodes.NODES else e.DomainSeen(_name(one), None) for one in gone]
 
     def _records(self, path: str, names: Iterable[str]) -> Iterable[str]:
         record = znodes.node if path == znodes.NODES else znodes.domain

@@ -4,7 +4,7 @@ The boot record carries the fence: whoever proves a node dead writes its boot re
 daemon still sends is accepted, because each of its writes checks the version it joined with.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pvc.cluster import znodes
 from pvc.cluster.commit import Change
@@ -20,12 +20,13 @@ from pvc.fsm.views import NodeLife
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """What a daemon says of its node when it joins; `boot` is the id of the kernel's boot."""
+    """What a daemon says of its node when it joins; `boot` is the id of the kernel's boot, `stats` its first keepalive."""
 
     boot: str
     machine: Machine
     migration_address: str | None
     fencing: Fencing
+    stats: NodeStats = field(default_factory=NodeStats)
 
 
 def node_change(
@@ -59,10 +60,13 @@ def join_change(
     seen: Seen[NodeRecord] | None,
     boot: Seen[Boot] | None,
     alive: Seen[Boot] | None,
+    stats: int | None = None,
 ) -> Change:
-    """The write by which a daemon enters: record, boot record and proof of life at once, and never one without the others (H73).
+    """The write by which a daemon enters: record, boot record, proof of life and first keepalive at once, and never one without the others
+    (H73).
 
-    `seen` and `boot` are None for a node that never was here. `alive` is a proof of life that is still there. Raises Refused when that is
+    `seen` and `boot` are None for a node that never was here. `alive` is a proof of life that is still there,
+    `stats` the version of the statistics of a node that was here. Raises Refused when that is
     of another kernel boot: it may belong to another machine under the same name (H77); ours of an earlier boot goes with its session.
     """
     if alive is not None and alive.value.boot != joining.boot:
@@ -85,7 +89,7 @@ def join_change(
     ops: tuple[Op, ...] = (
         _put(znodes.boot(name), encode_boot(name, entered), boot),
         _put(znodes.node(name), encode_node(record), seen),
-        *(_below(name) if seen is None else ()),
+        *(_below(name, joining.stats) if seen is None else _first_keepalive(name, joining.stats, stats)),
         *former,
         Create(znodes.alive(name), encode_boot(name, entered), ephemeral=True),
     )
@@ -96,10 +100,14 @@ def _put(path: str, data: bytes, seen: Seen[NodeRecord] | Seen[Boot] | None) -> 
     return Create(path, data) if seen is None else Set(path, data, seen.version)
 
 
-def _below(name: str) -> tuple[Create, ...]:
+def _first_keepalive(name: str, stats: NodeStats, version: int | None) -> tuple[Op, ...]:
+    return () if version is None else (Set(znodes.stats(name), encode_stats(name, stats), version),)
+
+
+def _below(name: str, stats: NodeStats) -> tuple[Create, ...]:
     return (
         Create(znodes.index(name)),
-        Create(znodes.stats(name), encode_stats(name, NodeStats())),
+        Create(znodes.stats(name), encode_stats(name, stats)),
         Create(znodes.events(name), encode_history(znodes.events(name), History())),
     )
 

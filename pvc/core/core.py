@@ -11,13 +11,17 @@ from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core import events as e
 from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import JOBS, POWER_JOBS
-from pvc.core.intake import Intake, domain_key, node_key
+from pvc.core.intake import WAITING, Intake, domain_key, node_key
 from pvc.core.known import GONE, NEVER_WRITTEN, Known, KnownDomain, KnownNode
 from pvc.core.policy import Ranking
 from pvc.core.settings import Settings
+from pvc.fsm.guards import HOME_FITS
 from pvc.fsm.row import explain
 from pvc.fsm.states import By, Connection, Effect, Power
 from pvc.fsm.views import NodeLife, SessionLife, SessionView
+
+AUTOMATIC = ("evacuate", "go_home")
+"""Live migrations that a daemon begins by itself."""
 
 
 class Core(Intake):
@@ -43,7 +47,7 @@ class Core(Intake):
         match event:
             case e.Opened() | e.Connected() | e.Disconnected() | e.Synced() | e.StopAsked():
                 return self._take_session(event)
-            case e.AliveSeen() | e.NodeSeen() | e.StatsSeen() | e.ConfigSeen() | e.PowerRead():
+            case e.AliveSeen() | e.NodeSeen() | e.StatsSeen() | e.Measured() | e.ConfigSeen() | e.PowerRead():
                 return self._take_cluster(event)
             case e.DomainSeen():
                 return self._domain_seen(event)
@@ -96,6 +100,7 @@ class Core(Intake):
     def _forget_tickets(self) -> None:
         """On a new connection every record is read again, which answers every transition whose answer was lost."""
         self.asked.clear()
+        self.known.measuring = False
         for node in self.known.nodes.values():
             node.ticket = None
         for domain in self.known.domains.values():
@@ -153,6 +158,8 @@ class Core(Intake):
             return
         self._rewait_domain(known)
         record = known.record
+        if record is None and not (known.read and known.ours):
+            return  # not read yet, or a guest of somebody else's
         life = GONE if record is None else record.life
         ranking = Ranking((), ()) if record is None else self.known.ranking(record)
         ticket = f"{self.me}-{self.tickets + 1}"
@@ -160,8 +167,31 @@ class Core(Intake):
             options = self.known.options(uuid, _NOBODY, ranking, ticket)
         else:
             options = self.known.options(uuid, record, ranking, ticket)
-        for move in self.rules.domain_moves(self.me, life, known.local, self.known.facts(), options, ranking.fits)[:1]:
-            self._fire(domain_key(uuid), known, move)
+        moves = self.rules.domain_moves(self.me, life, known.local, self.known.facts(), options, ranking.fits)
+        if not self._needs_measuring(record, moves, ranking) and not self._too_many(moves):
+            for move in moves[:1]:
+                self._fire(domain_key(uuid), known, move)
+
+    def _needs_measuring(self, record: DomainRecord | None, moves: tuple[Move, ...], ranking: Ranking) -> bool:
+        """Whether a node is about to be chosen by statistics that are old; then they are read first."""
+        known = self.known
+        if moves:
+            chosen = moves[0].row.chooses or HOME_FITS in moves[0].row.guards
+        else:
+            chosen = record is not None and record.life.state in WAITING and ranking.full
+        if not chosen or known.measured:
+            return False
+        if not known.measuring:
+            known.measuring = True
+            self.answers.append(e.Measure(tuple(sorted(name for name, facts in known.facts().items() if facts.alive))))
+        return True
+
+    def _too_many(self, moves: tuple[Move, ...]) -> bool:
+        """Whether this would be one live migration too many at a time that nobody asked for by name."""
+        if not moves or moves[0].row.trigger not in AUTOMATIC:
+            return False
+        asked = sum(move.row.trigger in AUTOMATIC for _, move in self.asked.values())
+        return asked + self.known.leaving() >= self.known.settings.parallel_migrations
 
     def _fire(self, key: str, known: KnownDomain | KnownNode, move: Move) -> None:
         self.tickets += 1

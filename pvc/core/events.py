@@ -53,10 +53,16 @@ class NodeSeen:
 
 @dataclass(frozen=True, slots=True)
 class StatsSeen:
-    """What a node's daemon last measured."""
+    """What this node's daemon has just measured of itself."""
 
-    name: str
     stats: NodeStats
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the daemons of all nodes last measured, read because :class:`Measure` asked for it."""
+
+    stats: Mapping[str, NodeStats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +84,14 @@ class ConfigSeen:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Every guest on the hypervisor and every job that is under way, counted when no earlier call can still be waiting somewhere."""
+    """Every guest on the hypervisor and every job that is under way, counted when no earlier call can still be waiting somewhere.
+
+    ``claimed`` are the VMs that this node once claimed or admitted under its present kernel boot: what else runs here is none of ours.
+    """
 
     guests: Mapping[str, Guest]
     jobs: Mapping[str, Job] = field(default_factory=dict)
+    claimed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +165,7 @@ Event = (
     | AliveSeen
     | NodeSeen
     | StatsSeen
+    | Measured
     | DomainSeen
     | ConfigSeen
     | Inventory
@@ -206,10 +217,24 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
+class Attend:
+    """Watch the records of exactly these VMs too: guests of theirs are here, whatever the index says."""
+
+    uuids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Read the statistics of these nodes and answer with :class:`Measured`: a node is to be chosen."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """A sentence for the log."""
 
     sentence: str
 
 
-Answer = Fire | Reread | Wait | Follow | Say
+Answer = Fire | Reread | Wait | Follow | Attend | Measure | Say

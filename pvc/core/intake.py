@@ -3,13 +3,16 @@
 Nothing is decided here. An event of an earlier claim, or of a wait that the record has left behind, changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from pvc.cluster.records import DomainRecord, NodeRecord, Unreadable
+from pvc.cluster.records import DomainOutline, DomainRecord, NodeRecord, NodeStats, Unreadable
 from pvc.core import events as e
 from pvc.core.known import Known, KnownDomain, KnownNode
 from pvc.core.waits import Spell, domain_wait, fence_wait, reading_wait
-from pvc.fsm.states import Domain, Guest, Job, Power
+from pvc.fsm.states import Domain, Guest, Job, Migration, Power
+
+WAITING = (Domain.place, Domain.start, Domain.boot)
+"""States in which a VM may wait for room."""
 
 
 def domain_key(uuid: str) -> str:
@@ -36,15 +39,17 @@ class Intake:
 
     # ---- the cluster
 
-    def _take_cluster(self, event: e.AliveSeen | e.NodeSeen | e.StatsSeen | e.ConfigSeen | e.PowerRead) -> Iterable[str]:
+    def _take_cluster(self, event: e.AliveSeen | e.NodeSeen | e.StatsSeen | e.Measured | e.ConfigSeen | e.PowerRead) -> Iterable[str]:
         match event:
             case e.AliveSeen(names=names):
                 return self._alive_seen(names)
             case e.NodeSeen():
                 return self._node_seen(event)
-            case e.StatsSeen(name=name, stats=stats):
-                self._node(name).stats = stats
+            case e.StatsSeen(stats=stats):
+                self._node(self.me).stats = stats
                 return self._waiting_for_room()
+            case e.Measured(stats=stats):
+                return self._measured(stats)
             case e.ConfigSeen(config=config, version=version):
                 self.known.config, self.known.config_version = config, version
                 return [node_key(name) for name in self.known.nodes]
@@ -83,27 +88,39 @@ class Intake:
         node.readings += 1
         return [node_key(name)]
 
+    def _measured(self, stats: Mapping[str, NodeStats]) -> Iterable[str]:
+        for name, one in stats.items():
+            self._node(name).stats = one
+        self.known.measuring, self.known.measured = False, True
+        self._wait((f"{self.me} measured", self.known.settings.keepalive_interval_s))
+        return [domain_key(uuid) for uuid in self.known.domains]
+
     def _domain_seen(self, event: e.DomainSeen) -> Iterable[str]:
         known = self.known.domains.setdefault(event.uuid, KnownDomain(guest=Guest.absent if self.known.inventory else Guest.unknown))
+        moved = _phase(known.record) is not Migration.none and _phase(event.record) is Migration.none
         known.record, known.version = event.record, event.version
+        known.read, known.ours = True, known.ours or event.record is not None
         self._answered(domain_key(event.uuid), known)
         if isinstance(event.record, Unreadable):
             self._say(f"{event.record}; the VM is left as it is")
         if event.record is None and known.guest in (Guest.absent, Guest.unknown):
             del self.known.domains[event.uuid]
         self._rewait_domain(known)
-        return [domain_key(event.uuid), *(node_key(name) for name in self.known.nodes)]
+        others = self._waiting_to_move() if moved else ()
+        return [domain_key(event.uuid), *others, *(node_key(name) for name in self.known.nodes)]
 
     def _take_hypervisor(self, event: e.Inventory | e.HypervisorLost | e.GuestSeen | e.JobDone) -> Iterable[str]:
         known = self.known
         match event:
-            case e.Inventory(guests=guests, jobs=jobs):
+            case e.Inventory(guests=guests, jobs=jobs, claimed=claimed):
                 known.inventory = True
                 for uuid in (*guests, *jobs):
                     known.domains.setdefault(uuid, KnownDomain())
                 for uuid, domain in known.domains.items():
                     domain.job = jobs.get(uuid, Job.none)
+                    domain.ours = domain.ours or uuid in claimed
                     self._guest_is(domain, guests.get(uuid, Guest.absent))
+                self._attend()
                 return self._everything()
             case e.HypervisorLost():
                 known.inventory = False
@@ -114,13 +131,22 @@ class Intake:
                 domain = known.domains.setdefault(uuid, KnownDomain())
                 domain.by_itself = by_itself
                 self._guest_is(domain, guest)
+                self._attend()
                 return [domain_key(uuid), node_key(self.me)]
             case e.JobDone(uuid=uuid, job=job, guest=guest):
                 domain = known.domains.setdefault(uuid, KnownDomain())
                 if domain.job is job and job is not Job.shutdown:  # a guest that was asked to go has gone, or not yet
                     domain.job = Job.none
                 self._guest_is(domain, guest)
+                self._attend()
                 return [domain_key(uuid), node_key(self.me)]
+
+    def _attend(self) -> None:
+        """A guest may be here whose record does not name this node any more, or never did: somebody has to look (H28)."""
+        here = self.known.guests_here()
+        if here != self.known.attended:
+            self.known.attended = here
+            self.answers.append(e.Attend(here))
 
     def _guest_is(self, domain: KnownDomain, guest: Guest) -> None:
         domain.guest = guest
@@ -143,6 +169,9 @@ class Intake:
             known.ticket = known.refused = None
             return [key]
         subject, _, rest = wait.partition(" ")
+        if rest == "measured":
+            self.known.measured = False
+            return ()
         if rest == "session":
             self.known.session_is_old = True
             return [node_key(name) for name in self.known.nodes]
@@ -189,8 +218,12 @@ class Intake:
         return [*(node_key(name) for name in sorted(self.known.nodes)), *(domain_key(uuid) for uuid in sorted(self.known.domains))]
 
     def _waiting_for_room(self) -> list[str]:
-        waiting = (Domain.place, Domain.start, Domain.boot)
-        return [domain_key(record.uuid) for record in self.known.records() if record.life.state in waiting]
+        return [domain_key(record.uuid) for record in self.known.records() if record.life.state in WAITING]
+
+    def _waiting_to_move(self) -> list[str]:
+        """The own VMs that may have waited for a migration to end; see `Core._too_many`."""
+        mine = (record for record in self.known.records() if record.life.owner == self.me and record.life.state is Domain.start)
+        return [domain_key(record.uuid) for record in mine]
 
     def _node(self, name: str) -> KnownNode:
         return self.known.nodes.setdefault(name, KnownNode())
@@ -201,3 +234,7 @@ class Intake:
 
     def _say(self, sentence: str) -> None:
         self.answers.append(e.Say(sentence))
+
+
+def _phase(record: DomainRecord | DomainOutline | Unreadable | None) -> Migration:
+    return record.life.phase if isinstance(record, DomainRecord) else Migration.none

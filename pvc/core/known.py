@@ -3,9 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pvc.cluster.records import ClusterConfig, DomainOutline, DomainRecord, NodeOutline, NodeRecord, NodeStats, OnPoweroff, Unreadable
+from pvc.cluster.records import (
+    ClusterConfig,
+    DomainOutline,
+    DomainRecord,
+    NodeOutline,
+    NodeRecord,
+    NodeStats,
+    OnPoweroff,
+    Unreadable,
+)
 from pvc.core.facts import Local, NodeFacts, Options, Self, Watch
-from pvc.core.policy import Ranking, preferring, rank
+from pvc.core.policy import Ranking, preferring, rank, with_recorded
 from pvc.core.settings import Settings
 from pvc.fsm.states import Daemon, Domain, Fence, Guest, Job, Power, Request
 from pvc.fsm.views import Life
@@ -28,6 +37,8 @@ class KnownDomain:
     guest: Guest = Guest.unknown
     job: Job = Job.none
     by_itself: bool = False
+    read: bool = False  # the record was read, and when it is None, there is none
+    ours: bool = False  # it has or had a record, or this node claimed it: no guest of somebody else's
     ticket: int | None = None  # a transition is on its way, or its record has to be read again
     refused: int | None = None  # the version against which the last transition was refused, until the record is read again
     due: bool = False
@@ -72,6 +83,9 @@ class Known:
     stopping: bool = False
     inventory: bool = False
     session_is_old: bool = False  # this session has lasted for a full dead time
+    attended: frozenset[str] = frozenset()  # the guests here, whose records are watched for that
+    measured: bool = False  # the statistics of all nodes were read a moment ago
+    measuring: bool = False
 
     def facts(self) -> dict[str, NodeFacts]:
         """The nodes whose records can be read, in the form that decisions are made from."""
@@ -102,11 +116,22 @@ class Known:
     def ranking(self, record: DomainRecord) -> Ranking:
         """The nodes that fit this VM, best first; a VM that is up again soon stays where it was."""
         stats = {name: node.stats for name, node in self.nodes.items() if node.stats is not None}
+        if self.me in stats:
+            owned = [other for other in self.records() if other.life.owner == self.me and other.uuid != record.uuid]
+            stats[self.me] = with_recorded(stats[self.me], owned, self.guests_here())
         bound = [other for other in self.records() if other.life.target is not None]
         ranking = rank(record, self.facts(), stats, bound)
         again = record.life.owner == self.me and record.life.state in AGAIN
         leaving = record.life.state is Domain.start and self.guest_of(record.uuid) is not Guest.absent
         return preferring(ranking, record.life, self.me) if again and not leaving else ranking
+
+    def guests_here(self) -> frozenset[str]:
+        """The VMs of which something is on the own hypervisor, as far as is known."""
+        return frozenset(uuid for uuid, known in self.domains.items() if known.guest not in (Guest.absent, Guest.unknown))
+
+    def leaving(self) -> int:
+        """How many guests are on their way from here to other nodes."""
+        return sum(record.life.owner == self.me and record.life.state is Domain.migrate for record in self.records())
 
     def guest_of(self, uuid: str) -> Guest:
         """What the own hypervisor shows of this guest."""
@@ -130,7 +155,8 @@ class Known:
             if isinstance(record, Unreadable):
                 yield uuid
             elif known.guest not in (Guest.absent, Guest.unknown):
-                yield uuid if record is None else record.name
+                if known.ours or not known.read:  # a guest that was never ours is none of our business
+                    yield uuid if record is None else record.name
             elif record is not None and self._is_bound_here(record):
                 yield record.name
 
@@ -143,7 +169,8 @@ class Known:
         for record in self.records():
             life = record.life
             away = life.owner not in (None, self.me) and life.home == self.me
-            if away and life.state is Domain.start and life.request is Request.none:
+            undisturbed = life.state is Domain.start and life.request is Request.none
+            if away and undisturbed and record.policy.migration is Method.live:
                 yield record.name
 
     def watch(self, name: str) -> Watch:

@@ -1,7 +1,7 @@
 """Which nodes may take a VM, in which order, and why not: one check for client, placement, flush, recovery and return alike (I11)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pvc.cluster.records import DomainRecord, NodeStats, Selector
 from pvc.core.facts import NodeFacts, Nodes
@@ -15,20 +15,24 @@ class Ranking:
 
     fits: tuple[str, ...]
     unfit: tuple[tuple[str, str], ...]
+    full: bool = False
+    """Whether a node is unfit for nothing but room, which statistics may show tomorrow."""
 
 
 def rank(record: DomainRecord, nodes: Nodes, stats: Mapping[str, NodeStats], bound: Iterable[DomainRecord]) -> Ranking:
     """Rank the nodes for this VM, its home first; ``bound`` are the VMs on their way to a node whose statistics do not show them yet."""
     promised = _promised(record, bound)
-    fits, unfit = [], []
+    fits, unfit, full = [], [], False
     for name, facts in sorted(nodes.items()):
-        reason = _why_not(record, name, facts, stats.get(name), promised.get(name, 0))
-        if reason:
-            unfit.append((name, reason))
+        reason = _why_never(record, name, facts)
+        room = "" if reason else _why_full(record, name, stats.get(name), promised.get(name, 0))
+        if reason or room:
+            unfit.append((name, reason or room))
+            full = full or bool(room)
         else:
             away = name != record.life.home
             fits.append((away, _load(record.policy.selector, stats.get(name), promised.get(name, 0)), name))
-    return Ranking(tuple(name for _, _, name in sorted(fits)), tuple(unfit))
+    return Ranking(tuple(name for _, _, name in sorted(fits)), tuple(unfit), full)
 
 
 def preferring(ranking: Ranking, life: Life, me: str) -> Ranking:
@@ -36,7 +40,16 @@ def preferring(ranking: Ranking, life: Life, me: str) -> Ranking:
     if me not in ranking.fits:
         return ranking
     others = tuple(name for name in ranking.fits if name != me)
-    return Ranking((me, *others) if life.restarts < 2 else (*others, me), ranking.unfit)
+    return replace(ranking, fits=(me, *others) if life.restarts < 2 else (*others, me))
+
+
+def with_recorded(stats: NodeStats, owned: Iterable[DomainRecord], here: Iterable[str]) -> NodeStats:
+    """A node's own statistics with every VM counted that it owns by the records: what was claimed a moment ago is not measured yet."""
+    owned, here = list(owned), frozenset(here)
+    coming = sum(record.memory_mib for record in owned if record.uuid not in here)
+    recorded = sum(record.memory_mib for record in owned)
+    free = min(stats.memory_free_mib - coming, stats.memory_free_mib + stats.memory_allocated_mib - recorded)
+    return replace(stats, memory_free_mib=max(0, free))
 
 
 def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, int]:
@@ -48,7 +61,7 @@ def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, 
     return promised
 
 
-def _why_not(record: DomainRecord, name: str, facts: NodeFacts, stats: NodeStats | None, promised: int) -> str:
+def _why_never(record: DomainRecord, name: str, facts: NodeFacts) -> str:
     if not facts.alive:
         return "it does not answer"
     if facts.life.daemon is not Daemon.run:
@@ -57,6 +70,10 @@ def _why_not(record: DomainRecord, name: str, facts: NodeFacts, stats: NodeStats
         return f"it is {facts.life.flush}"
     if record.policy.nodes and name not in record.policy.nodes:
         return "the VM's policy does not allow it"
+    return ""
+
+
+def _why_full(record: DomainRecord, name: str, stats: NodeStats | None, promised: int) -> str:
     if stats is not None and record.life.owner != name and stats.memory_free_mib - promised < record.memory_mib:
         return f"it has {max(0, stats.memory_free_mib - promised)} MiB free, {record.name} needs {record.memory_mib} MiB"
     return ""

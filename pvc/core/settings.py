@@ -24,6 +24,7 @@ class Settings:
     retry_s: float = 1.0
     steady_s: float = 600.0
     power_back: bool = False
+    parallel_migrations: int = 2
 
     @property
     def dead_s(self) -> float:

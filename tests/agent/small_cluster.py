@@ -49,6 +49,9 @@ class Straw:
     def say(self, sentence: str) -> None:
         self.said.append(sentence)
 
+    def moved(self, transition) -> None:
+        self.said.append(str(transition))
+
 
 @dataclass
 class Jobs:
@@ -115,7 +118,7 @@ class SmallCluster:
         agent.begin()
         with suppress(StoreError):  # it connects when there is a quorum
             store.start(agent.put)
-        agent.put(e.Inventory(dict(straw.guests), {uuid: job for uuid, (job, _) in straw.jobs.items()}))
+        agent.put(e.Inventory(dict(straw.guests), {uuid: job for uuid, (job, _) in straw.jobs.items()}, frozenset(straw.admitted)))
 
     def kill_daemon(self, name: str) -> None:
         """kill -9: the session lives on until its timeout, guests and jobs go on."""

@@ -8,7 +8,7 @@ from pvc.cluster.records import ClusterConfig, DomainRecord, Hold, NodeRecord, N
 from pvc.core import events as e
 from pvc.core.core import Core
 from pvc.core.settings import Settings
-from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Power, Want
+from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Migration, Power, Want
 from pvc.fsm.views import Life, NodeLife
 
 UUID = "00000000-0000-4000-8000-000000000000"
@@ -25,6 +25,10 @@ def vm(state=Domain.start, want=Want.start, **life):
 
 def fires(answers):
     return [answer for answer in answers if isinstance(answer, e.Fire)]
+
+
+def measures(answers):
+    return [answer.nodes for answer in answers if isinstance(answer, e.Measure)]
 
 
 def waits(answers):
@@ -48,6 +52,7 @@ def working(names=("hv1", "hv2", "hv3")):
     join = fires(core.on(e.Synced()))[0]
     core.on(e.Fired(join.ticket, e.Result.written))
     core.on(e.NodeSeen("hv1", node("hv1"), 6))
+    core.on(e.Measured({}))
     return core
 
 
@@ -156,8 +161,8 @@ def test_an_inventory_ends_a_job_that_nobody_reported():
 
 def test_home_comes_first_among_those_that_fit():
     core = working()
-    core.on(e.StatsSeen("hv1", NodeStats(memory_free_mib=2000)))
-    core.on(e.StatsSeen("hv2", NodeStats(memory_free_mib=9000)))
+    core.on(e.Measured({"hv1": NodeStats(memory_free_mib=2000)}))
+    core.on(e.Measured({"hv2": NodeStats(memory_free_mib=9000)}))
     assert core.known.ranking(vm(owner="hv3")).fits[0] == "hv1"
 
 
@@ -212,7 +217,7 @@ def test_a_node_that_was_never_seen_alive_has_its_grace():
 
 def test_a_vm_that_failed_twice_here_is_tried_elsewhere():
     core = working()
-    core.on(e.StatsSeen("hv2", NodeStats(memory_free_mib=9000)))
+    core.on(e.Measured({"hv2": NodeStats(memory_free_mib=9000)}))
     core.on(e.GuestSeen(UUID, Guest.absent))
     for restarts, target in ((0, "hv1"), (2, "hv2")):
         ended = fires(core.on(e.DomainSeen(UUID, vm(owner="hv1", restarts=restarts), 10 + restarts)))[0]
@@ -223,7 +228,7 @@ def test_a_vm_that_failed_twice_here_is_tried_elsewhere():
 def test_a_flushed_node_and_one_without_room_are_unfit_with_their_reasons():
     core = working()
     core.on(e.NodeSeen("hv2", node("hv2", flush=Flush.flushed), 9))
-    core.on(e.StatsSeen("hv3", NodeStats(memory_free_mib=512)))
+    core.on(e.Measured({"hv3": NodeStats(memory_free_mib=512)}))
     ranking = core.known.ranking(vm(owner="hv1"))
     assert ranking.fits == ("hv1",)
     assert dict(ranking.unfit) == {"hv2": "it is flushed", "hv3": "it has 512 MiB free, web needs 1024 MiB"}
@@ -233,3 +238,63 @@ def test_a_policy_names_the_nodes_that_are_allowed():
     core = working()
     record = replace(vm(owner="hv1"), policy=Policy(nodes=("hv1", "hv3")))
     assert core.known.ranking(record).fits == ("hv1", "hv3")
+
+
+def test_a_node_is_chosen_by_fresh_statistics():
+    core = working()
+    core.on(e.Due("hv1 measured"))
+    core.on(e.GuestSeen(UUID, Guest.absent))
+    answers = core.on(e.DomainSeen(UUID, vm(owner="hv1"), 1))
+    assert (fires(answers), measures(answers)) == ([], [("hv1", "hv2", "hv3")])
+    assert measures(core.on(e.DomainSeen(UUID, vm(owner="hv1", restarts=1), 2))) == []  # they are being read
+    assert [answer.move.row.trigger for answer in fires(core.on(e.Measured({})))] == ["ended"]
+
+
+def test_what_is_claimed_counts_before_it_is_measured():
+    core = working()
+    core.on(e.StatsSeen(NodeStats(tick=1, memory_free_mib=1500)))
+    other = replace(vm(Domain.boot, owner="hv1"), uuid=UUID.replace("0", "1"))
+    core.on(e.DomainSeen(other.uuid, other, 1))
+    answers = fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1)))
+    assert [answer.move.row.trigger for answer in answers] == ["replace"]
+
+
+def test_the_record_of_every_guest_here_is_watched_whatever_the_index_says():
+    core = working()
+    assert e.Attend(frozenset({UUID})) in core.on(e.GuestSeen(UUID, Guest.running))
+    suspend = fires(core.on(e.DomainSeen(UUID, vm(owner="hv2"), 1)))
+    assert [answer.move.row.trigger for answer in suspend] == ["suspend_stray"]
+    assert e.Attend(frozenset()) in core.on(e.GuestSeen(UUID, Guest.absent))
+
+
+def test_a_guest_that_has_no_record_and_was_never_claimed_is_left_alone():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.held))
+    assert fires(core.on(e.DomainSeen(UUID, None))) == []
+    assert core.known.own().holds == ()
+
+
+def test_a_copy_that_this_node_admitted_goes_when_its_record_is_gone():
+    core = working()
+    core.on(e.Inventory({UUID: Guest.held}, claimed=frozenset({UUID})))
+    assert [answer.move.row.trigger for answer in fires(core.on(e.DomainSeen(UUID, None)))] == ["discard_copy"]
+
+
+def test_a_flush_moves_only_so_many_guests_at_a_time():
+    core = working()
+    core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.flush), 7))
+    moves = []
+    for number in range(4):
+        uuid = UUID[:-1] + str(number)
+        core.on(e.GuestSeen(uuid, Guest.running))
+        found = fires(core.on(e.DomainSeen(uuid, replace(vm(owner="hv1"), uuid=uuid), 1)))
+        moves += found
+        if found:
+            going = replace(vm(Domain.migrate, owner="hv1", target="hv2", phase=Migration.asked), uuid=uuid)
+            core.on(e.Fired(found[0].ticket, e.Result.written))
+            core.on(e.DomainSeen(uuid, going, 2))
+    assert len(moves) == 2
+    first = moves[0].key.split()[1]
+    core.on(e.GuestSeen(first, Guest.absent))
+    done = fires(core.on(e.DomainSeen(first, replace(vm(owner="hv2"), uuid=first), 3)))
+    assert [answer.move.row.trigger for answer in done if answer.key.startswith("domain")] == ["evacuate"]
