@@ -1,6 +1,6 @@
 """Which nodes may take a VM, in which order, and why not: one check for client, placement, flush, recovery and return alike (I11)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pvc.cluster.records import DomainRecord, NodeStats, Selector
@@ -24,11 +24,11 @@ def rank(record: DomainRecord, nodes: Nodes, stats: Mapping[str, NodeStats], bou
     promised = _promised(record, bound)
     fits, unfit, full = [], [], False
     for name, facts in sorted(nodes.items()):
-        reason = _why_never(record, name, facts)
-        room = "" if reason else _why_full(record, name, stats.get(name), promised.get(name, 0))
-        if reason or room:
-            unfit.append((name, reason or room))
-            full = full or bool(room)
+        never = tuple(_why_never(record, name, facts))
+        room = _why_full(record, name, stats.get(name), promised.get(name, 0)) if facts.alive else ""
+        if never or room:
+            unfit.append((name, ", and ".join((*never, *filter(None, (room,))))))
+            full = full or not never
         else:
             away = name != record.life.home
             fits.append((away, _load(record.policy.selector, stats.get(name), promised.get(name, 0)), name))
@@ -61,16 +61,16 @@ def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, 
     return promised
 
 
-def _why_never(record: DomainRecord, name: str, facts: NodeFacts) -> str:
+def _why_never(record: DomainRecord, name: str, facts: NodeFacts) -> Iterator[str]:
+    """Every reason but room: an admin wants to read them all at once."""
     if not facts.alive:
-        return "it does not answer"
-    if facts.life.daemon is not Daemon.run:
-        return f"it is {facts.life.daemon}"
+        yield "it does not answer"
+    elif facts.life.daemon is not Daemon.run:
+        yield f"it is {facts.life.daemon}"
     if facts.life.flush is not Flush.ready:
-        return f"it is {facts.life.flush}"
+        yield f"it is {facts.life.flush}"
     if record.policy.nodes and name not in record.policy.nodes:
-        return "the VM's policy does not allow it"
-    return ""
+        yield "the VM's policy does not allow it"
 
 
 def _why_full(record: DomainRecord, name: str, stats: NodeStats | None, promised: int) -> str:
