@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pvc.cluster import schemas, znodes
 from pvc.cluster.codec import Bad, dumped
 from pvc.cluster.fields import FOREIGN, VERSION, Format, Unwritable, outlined
+from pvc.cluster.handover import handover_of
 from pvc.cluster.records import (
     MAX_HISTORY_BYTES,
     MAX_HISTORY_ENTRIES,
@@ -32,7 +33,7 @@ from pvc.cluster.records import (
     Unreadable,
 )
 from pvc.fsm.domain import OWNED
-from pvc.fsm.states import Domain, Handover, Kind, Migration
+from pvc.fsm.states import Domain, Kind, Migration
 from pvc.fsm.views import Life, NodeLife
 
 Plain = TypeVar("Plain", Boot, ClusterConfig, HistoryEntry, NodeStats)
@@ -56,7 +57,7 @@ def _life(values: Values) -> Life:
         avoid=values["avoid"],
         phase=op["phase"] if op else Migration.none,
         kind=op["kind"] if op else Kind.none,
-        handover=op["handover"] if op else Handover.paused,
+        handover=op["handover"] if op else handover_of(values["policy"]["handover"], values["locked"]),
         op_id=op["id"] if op else None,
         target_boot=op["target_boot"] if op else None,
     )
@@ -93,6 +94,7 @@ def _build_domain(uuid: str, values: Values) -> DomainRecord:
         memory_mib=values["memory_mib"],
         vcpus=values["vcpus"],
         policy=Policy(**values["policy"]),
+        locked=values["locked"],
         source=values["op"] and values["op"]["source"],
         reason=values["reason"],
         since=values["since"],
@@ -104,7 +106,7 @@ def _build_domain(uuid: str, values: Values) -> DomainRecord:
 def _spread_domain(record: DomainRecord) -> Values:
     life = record.life
     kept = {name: getattr(life, name) for name in ("state", "want", "request", "owner", "target", "home", "epoch", "restarts", "avoid")}
-    own = {name: getattr(record, name) for name in ("name", "gen", "memory_mib", "vcpus", "reason", "since")}
+    own = {name: getattr(record, name) for name in ("name", "gen", "memory_mib", "vcpus", "locked", "reason", "since")}
     op = {"op": _operation(record), "policy": asdict(record.policy), "request_id": record.request, FOREIGN: record.foreign}
     return {**kept, **own, **op}
 

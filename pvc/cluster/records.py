@@ -18,6 +18,8 @@ MAX_WHY = 256
 """Characters of a sentence in a record."""
 MAX_WORDS = 64
 """Characters of a short text: a time, a version, a name of a program."""
+MAX_LOCKS = 64
+"""Entries of storage with locks."""
 MAX_NODES = 256
 """Nodes that one list can name."""
 
@@ -78,7 +80,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class DomainRecord:
-    """A VM. `since` is wall clock and only shown; `source` is where the operation in flight began."""
+    """A VM. `since` is wall clock and only shown; `source` is where the operation in flight began; `locked` says whether a lock across
+    hosts protects every disk that it writes to, see `handover`.
+    """
 
     uuid: str
     name: str
@@ -91,6 +95,7 @@ class DomainRecord:
     reason: str = ""
     since: str = ""
     request: str = ""
+    locked: bool = False
     foreign: str = ""
 
 
@@ -168,7 +173,10 @@ class NodeOutline:
 
 @dataclass(frozen=True, slots=True)
 class NodeStats:
-    """What a node's daemon measured; `tick` grows with every keepalive."""
+    """What a node's daemon measured; `tick` grows with every keepalive, and is 0 before the first.
+
+    `libvirt` is false while the node's libvirt does not answer: it can start nothing, and what its guests do is unknown.
+    """
 
     tick: int = 0
     memory_total_mib: int = 0
@@ -178,6 +186,7 @@ class NodeStats:
     load: float = 0.0
     vcpus: int = 0
     domains: int = 0
+    libvirt: bool = True
     foreign: str = ""
 
 
@@ -202,12 +211,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """The cluster; `id` tells it from another with the same name, `defaults` is the policy of a VM that states none."""
+    """The cluster; `id` tells it from another with the same name, `defaults` is the policy of a VM that states none, `locks` is storage
+    whose disks have a lock across hosts: paths, or `rbd:pool`.
+    """
 
     id: str
     name: str
     hold: Hold = Hold()
     defaults: Policy = Policy()
+    locks: tuple[str, ...] = ()
     request: str = ""
     foreign: str = ""
 

@@ -9,6 +9,7 @@ from pvc.cluster.fields import Field, Object, V, Whole
 from pvc.cluster.names import ADDRESS_RULE, NAME_RULE, TOKEN_RULE, UUID_RULE, is_address, is_name, is_token, is_uuid
 from pvc.cluster.records import (
     MAX_HISTORY_ENTRIES,
+    MAX_LOCKS,
     MAX_NODES,
     MAX_WHY,
     MAX_WORDS,
@@ -70,6 +71,7 @@ DOMAIN = Whole((
     Field("memory_mib", Number(1), "memory, MiB", stable=True),
     Field("vcpus",      Number(1, 10_000), "virtual CPUs", stable=True),
     Field("policy",     POLICY, "what the admin decided for good", POLICY.read({}, "")),
+    Field("locked",     Flag(), "whether a lock across hosts protects every disk that it writes to", False),
     Field("reason",     SENTENCE, "why it is in this state", ""),
     Field("since",      WORDS, "since when; wall clock, only shown", ""),
     REQUEST_ID,
@@ -121,6 +123,7 @@ STATS = Whole((
     Field("load",                 Real(), "load average over one minute"),
     Field("vcpus",                Number(), "virtual CPUs of its guests"),
     Field("domains",              Number(), "guests"),
+    Field("libvirt",              Flag(), "whether the node's libvirt answers", True),
 ))
 
 BOOT = Whole((
@@ -142,6 +145,7 @@ CONFIG = Whole((
     Field("name",     NAME, "the cluster's name"),
     Field("hold",     HOLD, "while it is on, nobody is shot and nothing moves by itself", HOLD.read({"on": False}, "")),
     Field("defaults", POLICY, "policy of a VM that is defined without one", POLICY.read({}, "")),
+    Field("locks",    Several(Text(255), MAX_LOCKS), "storage whose disks have a lock across hosts: paths, or `rbd:pool`", ()),
     REQUEST_ID,
 ))
 

@@ -74,6 +74,8 @@ def _why_never(record: DomainRecord, name: str, facts: NodeFacts) -> Iterator[st
 
 
 def _why_full(record: DomainRecord, name: str, stats: NodeStats | None, promised: int) -> str:
+    if stats is not None and not stats.libvirt:
+        return "its libvirt does not answer"
     if stats is not None and record.life.owner != name and stats.memory_free_mib - promised < record.memory_mib:
         return f"it has {max(0, stats.memory_free_mib - promised)} MiB free, {record.name} needs {record.memory_mib} MiB"
     return ""

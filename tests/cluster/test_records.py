@@ -123,7 +123,7 @@ def test_a_node_is_read_as_it_was_written():
 
 
 def test_the_rest_is_read_as_it_was_written():
-    config = ClusterConfig(UUID, "lab", Hold(True, "root", "work", "now"), Policy(restart_budget=3), "r-4")
+    config = ClusterConfig(UUID, "lab", Hold(True, "root", "work", "now"), Policy(restart_budget=3), ("/srv/shared", "rbd:vms"), "r-4")
     stats, boot, history = NodeStats(9, 8, 7, 6, 5, 0.25, 3, 2), Boot(3, "boot-n1"), History((ENTRY, ENTRY))
     assert decode_config(encode_config(config)) == config
     assert decode_stats("n1", encode_stats("n1", stats)) == stats

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pvc.cluster import formats
 from pvc.cluster.fields import Unwritable
+from pvc.cluster.handover import handover_of
 from pvc.cluster.names import is_line, is_name
 from pvc.cluster.records import (
     MAX_WHY,
@@ -94,7 +95,10 @@ def domains(draw):
     source = draw(maybe_names) if life.state is Domain.migrate else None
     memory, vcpus = draw(st.integers(1, 10**12)), draw(st.integers(1, 10_000))
     shown = draw(sentences), draw(words), draw(words)
-    return DomainRecord(UUID, draw(names), draw(tokens), life, memory, vcpus, draw(policies), source, *shown)
+    policy, locked = draw(policies), draw(st.booleans())
+    if life.state is not Domain.migrate:
+        life = replace(life, handover=handover_of(policy.handover, locked))  # without an operation it is what the next one will do
+    return DomainRecord(UUID, draw(names), draw(tokens), life, memory, vcpus, policy, source, *shown, locked=locked)
 
 
 addresses = st.none() | st.from_regex(r"[A-Za-z0-9.:\[\]_-]{1,40}", fullmatch=True)
