@@ -1,0 +1,340 @@
+"""One host: network, mount, UTS and PID namespaces with services in them, whose power can go at any moment."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import guests, init, services, zookeeper
+from lab.network import PORTS, Rack, both_ways
+from lab.place import DOMAIN, Place
+from lab.services import CLIENT_PORT, LIBVIRT_PORT
+from lab.shell import TIMEOUT_S, run
+from lab.wait import wait_until
+from pvc.errors import PvcError
+
+INIT = Path(init.__file__)
+BOOT_TIMEOUT_S = 30
+# Keeps the handle of every process that was started here, until it has been waited for.
+_started: dict[Path, subprocess.Popen[bytes]] = {}
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A QEMU process: its id on the machine, the domain's UUID and name, and the host it runs on."""
+
+    pid: int
+    uuid: str
+    name: str
+    host: str
+
+
+class Host:
+    """One host of a lab. What it is like now is asked of the machine each time, so any process may hold such an object."""
+
+    def __init__(self, place: Place, rack: Rack, name: str, *, pvcd: bool = True) -> None:
+        self._place, self._rack = place, rack
+        self._pvcd = pvcd
+        self.name = name
+        self.directory = place.host_directory(name)
+
+    # -- What it is called and where it is found -----------------------------------------------------------------------
+
+    @property
+    def fqdn(self) -> str:
+        """Its host name, under which it is a node of the cluster."""
+        return f"{self.name}.{DOMAIN}"
+
+    @property
+    def address(self) -> str:
+        """Its address on the network that can be cut."""
+        return self._place.address(self.name)
+
+    @property
+    def bmc_address(self) -> str:
+        """The address of its BMC."""
+        return self._place.bmc_address(self.name)
+
+    @property
+    def libvirt_uri(self) -> str:
+        """Its libvirtd, as the machine and the other hosts reach it while it is not cut off."""
+        return f"qemu+tcp://{self.address}:{LIBVIRT_PORT}/system"
+
+    @property
+    def zookeeper(self) -> str:
+        """Its ZooKeeper server, as host:port."""
+        return f"{self.address}:{CLIENT_PORT}"
+
+    @property
+    def boot_id(self) -> str:
+        """The boot id that its kernel would have: a new one for each power-on."""
+        return (self.directory / "boot_id").read_text().strip()
+
+    def log(self, service: str) -> str:
+        """Everything that a service has printed: "zookeeper", "libvirtd" or "pvcd"."""
+        path = self.directory / "log" / service
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    # -- Power ---------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Lay out the directories and configuration of a host that was never on."""
+        for path in (*(f"root/{bind}" for bind in init.BINDS), "log"):
+            (self.directory / path).mkdir(parents=True)
+        self.console_directory.mkdir(parents=True)
+        (self.directory / "hosts").write_text(self._place.hosts_file())
+        services.write_files(self._place, self.name)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+        return self.init_pid() is not None
+
+    def init_pid(self) -> int | None:
+        """The id, on the machine, of its first process; None without power."""
+        try:
+            with self._connect() as line:
+                found: int = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+                return found
+        except OSError:
+            return None
+
+    def power_on(self) -> None:
+        """Boot it: a new boot id, an empty /run, and the services start. Returns when its first process listens."""
+        if self.is_on:
+            return
+        self._rack.forget(self.name)
+        self._rack.plug(self.name)
+        (self.directory / "boot_id").write_text(f"{uuid.uuid4()}\n")
+        runtime = self.directory / "root" / "run"
+        shutil.rmtree(runtime)
+        runtime.mkdir()
+        self.write_services()
+        process = self._boot()
+        wait_until(lambda: self.is_on or process.poll() is not None, BOOT_TIMEOUT_S, f"{self.name} does not boot; {self._console()}")
+        if not self.is_on:
+            raise PvcError(f"{self.name} does not boot: {self._console()}")
+
+    def power_off(self) -> None:
+        """Take its power away: the links first, that nobody hears it die, then every process of it at one moment."""
+        self._rack.unplug(self.name)
+        pid = self.init_pid()
+        if pid is not None:
+            _kill(pid)
+        process = _started.pop(self.directory, None)
+        if process is not None:
+            process.wait()
+        (self.directory / "control").unlink(missing_ok=True)
+        self._rack.forget(self.name)
+
+    def _boot(self) -> subprocess.Popen[bytes]:
+        (self.directory / "control").unlink(missing_ok=True)
+        leash = [str(self._place.owner_lock)] if self._place.owner_lock.exists() else []
+        with (self.directory / "log" / "console").open("ab") as console:
+            process = subprocess.Popen(
+                ["ip", "netns", "exec", self._place.namespace(self.name),
+                 "unshare", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child",
+                 sys.executable, "-S", "-E", "-B", str(INIT), str(self.directory), self.fqdn, *leash],
+                cwd="/", stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+            )  # fmt: skip
+        _started[self.directory] = process
+        return process
+
+    def _console(self) -> str:
+        return self.log("console").strip()[-500:] or "it says nothing"
+
+    # -- Services ------------------------------------------------------------------------------------------------------
+
+    def write_services(self) -> None:
+        """Tell its first process what to run."""
+        wanted = services.services(self._place, self.name, pvcd=self._pvcd)
+        text = json.dumps({name: asdict(service) for name, service in wanted.items()}, indent=1)
+        (self.directory / "services.json").write_text(text)
+
+    def start(self, service: str) -> None:
+        """Start "zookeeper", "libvirtd" or "pvcd"; one that runs already is left alone."""
+        self._order(do="start", service=service)
+
+    def stop(self, service: str, number: int = signal.SIGTERM) -> int | None:
+        """Send a service this signal, wait until it has ended, and return its exit code, negative for a signal."""
+        self._order(do="signal", service=service, signal=signal.SIGCONT, check=False)
+        code: int | None = self._order(do="stop", service=service, signal=int(number))["code"]
+        return code
+
+    def freeze(self, service: str) -> None:
+        """Stop a service with SIGSTOP: its connections stay, and it answers nothing."""
+        self._order(do="signal", service=service, signal=signal.SIGSTOP)
+
+    def thaw(self, service: str) -> None:
+        """Let a frozen service go on; nothing happens to one that does not run."""
+        self._order(do="signal", service=service, signal=signal.SIGCONT, check=False)
+
+    def running(self) -> dict[str, int]:
+        """The services that run, with their process ids as the host sees them; empty without power."""
+        try:
+            found: dict[str, int] = self._order(do="list")["running"]
+        except PvcError:
+            return {}
+        return found
+
+    def start_pvcd(self) -> None:
+        """Start its pvcd."""
+        self.start("pvcd")
+
+    def stop_pvcd(self) -> int | None:
+        """End its pvcd as systemd does, with SIGTERM; returns its exit code."""
+        return self.stop("pvcd")
+
+    def kill_pvcd(self, number: int = signal.SIGKILL) -> int | None:
+        """End its pvcd without a chance to say goodbye, or with another signal."""
+        return self.stop("pvcd", number)
+
+    def write_pvcd_conf(self, **options: str) -> None:
+        """Write its pvcd.conf anew with these keys added or replaced; its pvcd reads it when it starts."""
+        services.write_pvcd_conf(self._place, self.name, options)
+
+    def zookeeper_mode(self) -> str:
+        """leader or follower; empty when its ZooKeeper server does not serve."""
+        return zookeeper.mode(self.address, CLIENT_PORT)
+
+    @property
+    def libvirt_answers(self) -> bool:
+        """Whether its libvirtd takes connections."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(1)
+            return line.connect_ex(str(self.directory / "root" / "run" / "libvirt" / "libvirt-sock")) == 0
+
+    def _order(self, check: bool = True, **order: Any) -> dict[str, Any]:
+        try:
+            with self._connect() as line:
+                line.sendall(json.dumps(order).encode() + b"\n")
+                answer: dict[str, Any] = json.loads(line.makefile().readline() or '{"error": "its power went"}')
+        except OSError as error:
+            raise PvcError(f"{self.name} has no power", f"tools/lab host-on {self.name}") from error
+        if check and "error" in answer:
+            raise PvcError(f"{self.name} could not {order['do']} {order.get('service', '')}: {answer['error']}")
+        return answer
+
+    def _connect(self) -> socket.socket:
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(TIMEOUT_S)
+        try:
+            line.connect(str(self.directory / "control"))
+        except OSError:
+            line.close()
+            raise
+        return line
+
+    @property
+    def console_directory(self) -> Path:
+        """Where the serial lines of its guests end up, NAME.log for each."""
+        return self.directory / "root" / guests.CONSOLES.relative_to("/")
+
+    def console(self, vm: str) -> str:
+        """What a guest has printed on this host; empty when it was never here."""
+        path = self.console_directory / f"{vm}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    # -- Inside --------------------------------------------------------------------------------------------------------
+
+    def run(self, *argv: str, check: bool = True, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+        """Run a command on this host to its end; PvcError when it fails and `check` is set."""
+        pid = self.init_pid()
+        if pid is None:
+            raise PvcError(f"{self.name} has no power", f"tools/lab host-on {self.name}")
+        inside = ("nsenter", f"--target={pid}", "--mount", "--uts", "--net", "--pid", "--wd=/", "--")
+        return run(*inside, *argv, check=check, timeout_s=timeout_s)
+
+    def virsh(self, *arguments: str, check: bool = True, timeout_s: float = TIMEOUT_S) -> str:
+        """What virsh prints, asked on this host over its socket, so also while it is cut off."""
+        return self.run("virsh", "--quiet", *arguments, check=check, timeout_s=timeout_s).stdout
+
+    def processes(self) -> dict[int, list[str]]:
+        """Every process of this host: its id on the machine, and its command line."""
+        pid = self.init_pid()
+        home = _link(pid) if pid is not None else None
+        if home is None:
+            return {}
+        found = {int(entry): _command_line(int(entry)) for entry in os.listdir("/proc") if entry.isdigit() and _link(int(entry)) == home}
+        return {pid: argv for pid, argv in found.items() if argv}
+
+    def guests(self) -> list[Guest]:
+        """Its QEMU processes, those that wait for a migration included."""
+        found = ((pid, argv) for pid, argv in self.processes().items() if "qemu-system" in argv[0] and "-uuid" in argv)
+        return [Guest(pid, argv[argv.index("-uuid") + 1], _name(argv), self.name) for pid, argv in found]
+
+    # -- Network -------------------------------------------------------------------------------------------------------
+
+    def cut(self, *peers: "str | Host") -> None:
+        """Cut it off from these, or from everybody: what is sent is lost in silence."""
+        self._rack.cut(both_ways(self.name, _names(peers)))
+
+    def heal(self, *peers: "str | Host") -> None:
+        """Let it reach these, or everybody, again."""
+        self._rack.heal(both_ways(self.name, _names(peers)))
+        if not peers and self.is_on:
+            self._rack.carrier(self.name, True)
+
+    def deafen(self, *peers: "str | Host") -> None:
+        """Lose what these, or all, send to it, but not what it sends."""
+        self._rack.cut([(peer, self.name) for peer in _names(peers) if peer != self.name])
+
+    def pull_cable(self) -> None:
+        """Cut it off so that it notices at once: its interface has no carrier. `heal` plugs it in again."""
+        self._rack.carrier(self.name, False)
+
+    def slow(self, rate_mbit: float | None) -> None:
+        """Let at most so many Mbit/s through to it; None lifts that."""
+        self._rack.slow(self.name, rate_mbit)
+
+
+def _names(peers: "tuple[str | Host, ...]") -> list[str]:
+    return [peer if isinstance(peer, str) else peer.name for peer in peers] or list(PORTS)
+
+
+def _kill(pid: int) -> None:
+    """SIGKILL, and wait until it is gone: with the first process of a PID namespace that is when all of them are."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(process, select.POLLIN)
+        if not poll.poll(TIMEOUT_S * 1000):
+            raise PvcError(f"process {pid} does not end after SIGKILL")
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(process)
+
+
+def _link(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+
+
+def _command_line(pid: int) -> list[str]:
+    try:
+        text = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return []
+    return text.split("\0")[:-1]
+
+
+def _name(argv: list[str]) -> str:
+    """The domain's name in QEMU's command line: -name guest=NAME,..."""
+    named = argv[argv.index("-name") + 1] if "-name" in argv else ""
+    return named.split(",")[0].removeprefix("guest=")

@@ -1,0 +1,143 @@
+"""A lab as a whole: three hosts, their rack, and what there is once for all of them."""
+
+import contextlib
+import fcntl
+import shutil
+from pathlib import Path
+from typing import IO, Any
+
+from lab import zookeeper
+from lab.guests import Tick, build, guest_xml, read_ticks
+from lab.host import Guest, Host
+from lab.network import Rack
+from lab.place import HOSTS, ROOT, Place
+from lab.wait import wait_until
+from pvc.errors import PvcError
+
+START_TIMEOUT_S = 90
+
+
+class Lab:
+    """Three hosts with everything. As a context manager it is up inside, and nothing of it is left afterwards.
+
+    `leashed`: the lab ends with this process, however that ends. `pvcd`: whether pvcd starts with a host.
+    """
+
+    def __init__(self, name: str = "lab", *, leashed: bool = False, pvcd: bool = True) -> None:
+        self.place = Place(name)
+        self._leashed = leashed
+        self._lock: IO[str] | None = None
+        self._rack = Rack(self.place)
+        self.hosts = {host: Host(self.place, self._rack, host, pvcd=pvcd) for host in HOSTS}
+
+    def __getitem__(self, host: str) -> Host:
+        return self.hosts[host]
+
+    def __enter__(self) -> "Lab":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- Up and down ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bring everything up: an ensemble with a leader, and libvirtd's that answer. What fails is taken down again."""
+        self._refuse_a_second()
+        try:
+            self._create()
+            for host in self.hosts.values():
+                host.power_on()
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Take everything down, also what is left of a start that failed."""
+        for host in self.hosts.values():
+            host.power_off()
+        self._rack.remove()
+        if self._lock is not None:
+            self._lock.close()
+        shutil.rmtree(self.place.directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (ROOT / ".lock").unlink() if not [path for path in ROOT.iterdir() if path.is_dir()] else None
+            ROOT.rmdir()
+
+    def wait(self) -> None:
+        """Wait until the ensemble serves and each libvirtd answers."""
+        wait_until(self.has_quorum, START_TIMEOUT_S, "the ZooKeeper servers of all hosts serve")
+        for host in self.hosts.values():
+            wait_until(lambda host=host: host.libvirt_answers, START_TIMEOUT_S, f"libvirtd of {host.name} answers")  # type: ignore[misc]
+
+    def _create(self) -> None:
+        self.place.directory.mkdir(parents=True)
+        if self._leashed:
+            self._lock = self.place.owner_lock.open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.place.choose_networks()
+        self.place.shared.mkdir()
+        build(self.place.shared)
+        self._rack.create()
+        for host in self.hosts.values():
+            host.prepare()
+
+    def _refuse_a_second(self) -> None:
+        if not self.place.exists:
+            return
+        if self.place.owner_lock.exists() and _is_free(self.place):
+            self.stop()
+            return
+        raise PvcError(f'a lab called "{self.place.name}" is there already', f"tools/lab --name {self.place.name} status, or … down")
+
+    # -- The ensemble --------------------------------------------------------------------------------------------------
+
+    @property
+    def zookeeper(self) -> str:
+        """The ensemble, as a client on this machine is told it."""
+        return ",".join(host.zookeeper for host in self.hosts.values())
+
+    def has_quorum(self) -> bool:
+        """Whether every server that has power serves, and one of them leads."""
+        modes = [host.zookeeper_mode() for host in self.hosts.values() if host.is_on]
+        return all(modes) and modes.count("leader") == 1
+
+    def leader(self) -> Host:
+        """The host whose ZooKeeper server leads."""
+        found = wait_until(self._leaders, zookeeper.ELECTION_TIMEOUT_S, "one ZooKeeper server leads")
+        return found[0]
+
+    def _leaders(self) -> list[Host]:
+        return [host for host in self.hosts.values() if host.zookeeper_mode() == "leader"]
+
+    # -- Guests --------------------------------------------------------------------------------------------------------
+
+    def guests(self) -> list[Guest]:
+        """Every QEMU process of every host."""
+        return [guest for host in self.hosts.values() for guest in host.guests()]
+
+    def guest_xml(self, name: str, **options: Any) -> str:
+        """The domain XML of a tiny guest; for its options see `lab.guests.guest_xml`."""
+        return guest_xml(self.place.shared, name, **options)
+
+    def guest_file(self, name: str, **options: Any) -> Path:
+        """A file with that XML, where every host sees it."""
+        path = self.place.shared / f"{name}.xml"
+        path.write_text(self.guest_xml(name, **options))
+        return path
+
+    def ticks(self, vm: str) -> list[Tick]:
+        """Every tick that a guest has printed, host after host, in the order of each."""
+        return [tick for host in self.hosts.values() for tick in read_ticks(host.name, host.console(vm))]
+
+
+def _is_free(place: Place) -> bool:
+    """Whether the process that the lab was to end with has ended."""
+    with place.owner_lock.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

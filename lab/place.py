@@ -1,0 +1,122 @@
+"""Where a lab lives: every name, path and address of it derives from its own name, so that several do not meet."""
+
+import fcntl
+import ipaddress
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.shell import run
+from pvc.errors import PvcError
+
+ROOT = Path("/var/lib/pvc-lab")
+HOSTS = ("hv1", "hv2", "hv3")
+DOMAIN = "pvc.lab"
+# An interface name has 15 characters, and "pvc-" goes before it.
+NAME = re.compile(r"[a-z][a-z0-9]{0,10}")
+CLIENT = 254
+BMC = 100
+
+
+class Place:
+    """The names and paths of one lab."""
+
+    def __init__(self, name: str) -> None:
+        if not NAME.fullmatch(name):
+            raise PvcError(f'"{name}" cannot name a lab', "take at most 11 small letters and digits, a letter first")
+        self.name = name
+        self.directory = ROOT / name
+        self.shared = self.directory / "shared"
+        # The namespace that holds the switches, and the interface that leads from the machine into it.
+        self.rack = self.port = f"pvc-{name}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything of such a lab is on the machine, be it only the rest of a failed start."""
+        return self.directory.exists()
+
+    def namespace(self, host: str) -> str:
+        """The network namespace of a host."""
+        return f"pvc-{self.name}-{host}"
+
+    def host_directory(self, host: str) -> Path:
+        """What is this host's own."""
+        return self.directory / host
+
+    @property
+    def owner_lock(self) -> Path:
+        """Held by the process which the lab must not outlive, when there is one."""
+        return self.directory / "owner.lock"
+
+    # -- Addresses -----------------------------------------------------------------------------------------------------
+
+    def address(self, host: str) -> str:
+        """On the network that can be cut."""
+        return str(self._network(0)[HOSTS.index(host) + 1])
+
+    def management_address(self, host: str) -> str:
+        """On the network that cannot: it leads to the BMCs and nowhere else."""
+        return str(self._network(1)[HOSTS.index(host) + 1])
+
+    def bmc_address(self, host: str) -> str:
+        """Of the BMC that switches this host."""
+        return str(self._network(1)[BMC + HOSTS.index(host) + 1])
+
+    @property
+    def client_address(self) -> str:
+        """Of the machine itself."""
+        return str(self._network(0)[CLIENT])
+
+    def hosts_file(self) -> str:
+        """An /etc/hosts with every name in this lab."""
+        lines = ["127.0.0.1 localhost"]
+        for host in HOSTS:
+            lines.append(f"{self.address(host)} {host}.{DOMAIN} {host}")
+            lines.append(f"{self.bmc_address(host)} {host}-lom.{DOMAIN} {host}-lom")
+        return "\n".join(lines) + "\n"
+
+    def choose_networks(self) -> None:
+        """Take two networks that nobody on this machine uses or knows a way to."""
+        with _one_at_a_time():
+            taken = [*_networks_of_machine(), *_networks_of_labs()]
+            free = (pair for pair in _candidates() if not any(mine.overlaps(theirs) for mine in pair for theirs in taken))
+            chosen = next(free, None)
+            if chosen is None:
+                raise PvcError("no free network is left in 10.99.0.0/16", "take down labs that nobody needs: tools/lab list")
+            (self.directory / "networks.json").write_text(json.dumps([str(network) for network in chosen]))
+
+    def _network(self, number: int) -> ipaddress.IPv4Network:
+        return _read_networks(self.directory / "networks.json")[number]
+
+
+def labs() -> list[str]:
+    """Names of all labs on this machine, running or half taken down."""
+    return sorted(path.name for path in ROOT.iterdir() if path.is_dir()) if ROOT.exists() else []
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with (ROOT / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _candidates() -> Iterator[tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]]:
+    for third in range(0, 256, 2):
+        yield ipaddress.IPv4Network(f"10.99.{third}.0/24"), ipaddress.IPv4Network(f"10.99.{third + 1}.0/24")
+
+
+def _networks_of_machine() -> list[ipaddress.IPv4Network]:
+    routes = json.loads(run("ip", "-4", "-json", "route", "show", "table", "all").stdout or "[]")
+    found = [route["dst"] for route in routes if route["dst"] != "default"]
+    return [ipaddress.IPv4Network(network, strict=False) for network in found]
+
+
+def _networks_of_labs() -> list[ipaddress.IPv4Network]:
+    return [network for file in ROOT.glob("*/networks.json") for network in _read_networks(file)]
+
+
+def _read_networks(file: Path) -> list[ipaddress.IPv4Network]:
+    return [ipaddress.IPv4Network(network) for network in json.loads(file.read_text())]

@@ -1,0 +1,113 @@
+"""What runs on a host: its ZooKeeper server, its libvirtd and its pvcd, each with its files and its command."""
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import zookeeper
+from lab.place import DOMAIN, HOSTS, Place
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PVCD = REPOSITORY / ".venv" / "bin" / "pvcd"
+LIBVIRT_PORT = 16509
+CLIENT_PORT = 2181
+TICK_MS = 500
+
+LIBVIRTD_CONF = """listen_tls = 0
+listen_tcp = 1
+listen_addr = "0.0.0.0"
+auth_tcp = "none"
+auth_unix_rw = "none"
+host_uuid = "{host_uuid}"
+keepalive_interval = 2
+keepalive_count = 3
+log_outputs = "2:stderr"
+"""
+# No user, cgroup or security module of the machine's is needed. Keepalive: a peer that is gone is noticed within 8 s, not 30.
+QEMU_CONF = """user = "root"
+group = "root"
+cgroup_controllers = []
+security_driver = "none"
+namespaces = []
+stdio_handler = "file"
+remember_owner = 0
+keepalive_interval = 2
+keepalive_count = 3
+"""
+# Short times, so that a person at the lab, or a test, does not wait long.
+PVCD_DEFAULTS = {"keepalive_interval": "1", "ipmi_username": "admin", "ipmi_password": "lab"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A command of a host: whether it starts with the host, and whether it is tried again when it gives up."""
+
+    argv: list[str]
+    log: str
+    env: dict[str, str] = field(default_factory=dict)
+    boot: bool = True
+    retry: bool = True
+
+
+def services(place: Place, host: str, *, pvcd: bool) -> dict[str, Service]:
+    """Every service of a host, in the order in which they start; `pvcd`: whether that starts with the host."""
+    log = place.host_directory(host) / "log"
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/"}
+    return {
+        "zookeeper": Service(
+            zookeeper.command(place.host_directory(host) / "zookeeper" / "zoo.cfg"),
+            str(log / "zookeeper"),
+            environment | zookeeper.environment(place.host_directory(host) / "zookeeper"),
+        ),
+        "libvirtd": Service(["libvirtd", "--listen"], str(log / "libvirtd"), environment),
+        "pvcd": Service(
+            [str(PVCD)],
+            str(log / "pvcd"),
+            environment | {"PVCD_CONFIG_FILE": str(pvcd_conf(place, host)), "PYTHONUNBUFFERED": "1"},
+            boot=pvcd,
+        ),
+    }
+
+
+def pvcd_conf(place: Place, host: str) -> Path:
+    """Where a host's pvcd finds its configuration."""
+    return place.host_directory(host) / "pvcd.conf"
+
+
+def write_files(place: Place, host: str) -> None:
+    """Write the configuration of every service of a host."""
+    _write_zookeeper(place, host)
+    _write_libvirt(place, host)
+    write_pvcd_conf(place, host, {})
+
+
+def write_pvcd_conf(place: Place, host: str, options: dict[str, str]) -> None:
+    """Write a host's pvcd.conf: what the lab needs, with `options` added to or in place of it, for every node."""
+    local_first = sorted(HOSTS, key=lambda other: other != host)
+    servers = ",".join(f"{place.address(other)}:{CLIENT_PORT}" for other in local_first)
+    lines = ["[default]", *(f"{key} = {value}" for key, value in ({"zookeeper": servers} | PVCD_DEFAULTS | options).items())]
+    for other in HOSTS:
+        lines += ["", f"[{other}.{DOMAIN}]", f"migration_address = {place.address(other)}"]
+        lines += [f"ipmi_hostname = {place.bmc_address(other)}"]
+    path = pvcd_conf(place, host)
+    path.write_text("\n".join(lines) + "\n")
+    path.chmod(0o600)
+
+
+def _write_zookeeper(place: Place, host: str) -> None:
+    directory = place.host_directory(host) / "zookeeper"
+    members = "".join(f"server.{number}={place.address(other)}:2888:3888\n" for number, other in enumerate(HOSTS, 1))
+    # No quota on TCP's own retries of a cut link: 5 s without an answer from the leader end a follower's part.
+    text = zookeeper.config(directory / "data", CLIENT_PORT, tick_ms=TICK_MS, sync_ticks=10, address="0.0.0.0")
+    (directory / "data").mkdir(parents=True)
+    (directory / "data" / "myid").write_text(str(HOSTS.index(host) + 1))
+    (directory / "zoo.cfg").write_text(text + members)
+
+
+def _write_libvirt(place: Place, host: str) -> None:
+    directory = place.host_directory(host) / "root" / "etc" / "libvirt"
+    # Two hosts of one identity would be one host to libvirt, and between them nothing can migrate.
+    identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{place.name}.{host}.{DOMAIN}")
+    (directory / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(host_uuid=identity))
+    (directory / "qemu.conf").write_text(QEMU_CONF)
