@@ -1,0 +1,221 @@
+"""The daemon's configuration: one INI file for the whole cluster, a section for each host over ``[default]``.
+
+The same file may lie on every node: a node finds the fence devices of its peers in the peers' sections. Whatever is wrong is said at once,
+not one problem for each start.
+"""
+
+import configparser
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pvc.cluster.names import NAME_RULE, is_name, shown
+from pvc.cluster.records import FenceMethod, Fencing
+from pvc.core.settings import Settings
+from pvc.daemon.keys import BY_NAME, KEYS
+from pvc.errors import PvcError, unknown
+
+DEFAULT = "default"
+OWN_LEASE_TICKS = 3
+"""A daemon that has done nothing for so many ticks ends itself."""
+LONGEST_SESSION_S = 6.0
+"""Unless the file says something else: suspicion is harmless, so it may come soon."""
+
+
+class BadConfig(PvcError):
+    """The configuration cannot be used; ``problems`` are sentences, all of them."""
+
+    def __init__(self, path: Path, problems: Iterable[str], next_step: str | None = None) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{path} cannot be used: {'; '.join(self.problems)}", next_step or f"correct {path}")
+
+
+@dataclass(frozen=True, slots=True)
+class FenceAccess:
+    """How to reach a node's power from here; the password, or the file that holds it, is never shown."""
+
+    method: FenceMethod = FenceMethod.none
+    address: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+
+    @property
+    def published(self) -> Fencing:
+        """What the node's record says of it, where everybody can read."""
+        return Fencing(self.method, self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonConfig:
+    """What the file says for this node. Times are in the settings, which the Core decides by."""
+
+    path: Path
+    node: str
+    zookeeper: tuple[str, ...]
+    chroot: str
+    settings: Settings
+    libvirt_uri: str
+    migration_address: str | None
+    memory_reserve_mib: int
+    state_file: Path
+    claims_directory: Path
+    file: "ConfigFile" = field(repr=False, compare=False)
+
+    @property
+    def own_lease_s(self) -> float:
+        """How long nothing may move in this daemon before it ends itself.
+
+        Never less than two waits for ZooKeeper's answer, which a healthy daemon may have to make in one turn.
+        """
+        return max(OWN_LEASE_TICKS * self.settings.keepalive_interval_s, 2 * self.settings.session_timeout_s)
+
+    def fence_of(self, node: str) -> FenceAccess:
+        """How this node, or a peer, is fenced, as its section of the file says."""
+        return self.file.fence_of(node)
+
+
+class ConfigFile:
+    """The file by sections, each with the defaults below it. Everything in it was found to be readable."""
+
+    def __init__(self, path: Path, parser: configparser.ConfigParser) -> None:
+        self.path = path
+        self._parser = parser
+
+    @property
+    def sections(self) -> list[str]:
+        """The hosts that have a section."""
+        return self._parser.sections()
+
+    def section_of(self, node: str) -> str:
+        """The section of this node, by its full name or by its short one; the defaults where it has none."""
+        by_name = {section.lower(): section for section in self.sections}
+        short = {name.partition(".")[0]: section for name, section in by_name.items() if "." not in name or "." not in node}
+        return by_name.get(node) or short.get(node.partition(".")[0]) or DEFAULT
+
+    def values(self, node: str) -> dict[str, Any]:
+        """Every key for this node, read; None where nothing is said and there is no default."""
+        section = self._parser[self.section_of(node)]
+        return {key.name: None if (text := _text(section, key.name)) is None else key.read(text) for key in KEYS}
+
+    def fence_of(self, node: str) -> FenceAccess:
+        """How this node is fenced."""
+        values = self.values(node)
+        if values["fence_method"] is FenceMethod.none:
+            return FenceAccess()
+        address = values["ipmi_hostname"] or lights_out_name(node)
+        return FenceAccess(
+            values["fence_method"], address, values["ipmi_username"], values["ipmi_password"], values["ipmi_password_file"]
+        )
+
+    def problems(self, node: str) -> Iterator[str]:
+        """Everything that is wrong with this file, for this node or for any."""
+        wrong = list(dict.fromkeys(self._misread()))
+        yield from wrong
+        missing = list(self._missing(node))
+        yield from missing
+        if not wrong and not missing:
+            yield from _disorder(settings_of(self.values(node)))
+
+    def _misread(self) -> Iterator[str]:
+        for section in (DEFAULT, *self.sections):
+            inherited = self._parser.defaults() if section != DEFAULT else {}
+            for name, text in self._parser[section].items():
+                if name in inherited and inherited[name] == text:
+                    continue  # said once, complained about once
+                if name not in BY_NAME:
+                    yield f"[{section}] has {unknown('key', name, BY_NAME)}"
+                    continue
+                try:
+                    BY_NAME[name].read(text) if text else None
+                except ValueError as error:
+                    yield f"[{section}] {name}: {error}"
+
+    def _missing(self, node: str) -> Iterator[str]:
+        section = self._parser[self.section_of(node)]
+        where = f"neither [{section.name}] nor [{DEFAULT}] says" if section.name != DEFAULT else f"[{DEFAULT}] does not say"
+        required = ["zookeeper"]
+        if (_text(section, "fence_method") or "") == FenceMethod.ipmi:
+            required.append("ipmi_username")
+            if _text(section, "ipmi_password_file") is None:
+                required.append("ipmi_password")
+        for name in required:
+            if _text(section, name) is None:
+                hint = " (or set fence_method = none: then nothing that runs here is ever recovered)" if name.startswith("ipmi") else ""
+                yield f"{where} {name}, which is required{hint}"
+
+
+def read_config(path: Path, hostname: str) -> DaemonConfig:
+    """Read the file for the node of this name; raises `BadConfig` with everything that is wrong."""
+    node = hostname.lower()
+    named = [] if is_name(node) else [f"this host is called {shown(hostname)}, which cannot be the name of a node: it is {NAME_RULE}"]
+    file = ConfigFile(path, _parsed(path))
+    problems = [*named, *file.problems(node)]
+    if problems:
+        raise BadConfig(path, problems)
+    values = file.values(node)
+    return DaemonConfig(
+        path=path,
+        node=node,
+        zookeeper=values["zookeeper"],
+        chroot=values["chroot"],
+        settings=settings_of(values),
+        libvirt_uri=values["libvirt_uri"],
+        migration_address=values["migration_address"],
+        memory_reserve_mib=values["memory_reserve_mib"],
+        state_file=values["state_file"],
+        claims_directory=values["claims_directory"],
+        file=file,
+    )
+
+
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """The times and limits that the Core decides by."""
+    dead_s = values["dead_ticks"] * values["keepalive_interval"]
+    return Settings(
+        keepalive_interval_s=values["keepalive_interval"],
+        dead_ticks=values["dead_ticks"],
+        throws_ticks=values["throws_ticks"],
+        session_timeout_s=values["session_timeout"] or min(LONGEST_SESSION_S, dead_s / 2),
+        boot_grace_s=values["boot_grace"],
+        migration_timeout_s=values["migration_timeout"],
+        power_back=values["power_back"],
+        parallel_migrations=values["parallel_migrations"],
+    )
+
+
+def lights_out_name(node: str) -> str:
+    """What a node's BMC is called when nobody says: hv1.example.org has hv1-lom.example.org."""
+    short, dot, domain = node.partition(".")
+    return f"{short}-lom{dot}{domain}"
+
+
+def _disorder(settings: Settings) -> Iterator[str]:
+    """Times that contradict each other: each of these would let a living node be taken for dead."""
+    dead_s = settings.dead_ticks * settings.keepalive_interval_s
+    if settings.session_timeout_s >= dead_s:
+        yield (
+            f"session_timeout {settings.session_timeout_s:g} s must be less than the dead time"
+            f" of dead_ticks x keepalive_interval = {dead_s:g} s"
+        )
+    if settings.boot_grace_s < dead_s:
+        yield f"boot_grace {settings.boot_grace_s:g} s must not be less than the dead time of {dead_s:g} s, or a booting node is shot"
+
+
+def _parsed(path: Path) -> configparser.ConfigParser:
+    # No interpolation: a password may contain a percent sign. No inline comments: it may contain a semicolon.
+    parser = configparser.ConfigParser(default_section=DEFAULT, interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BadConfig(path, [f"{why}"], "write one; etc/pvcd.conf.sample explains every key") from error
+    except configparser.Error as error:
+        raise BadConfig(path, error.message.replace("\n", " ").split("\t")) from error
+    return parser
+
+
+def _text(section: configparser.SectionProxy, name: str) -> str | None:
+    """What the file says for this key, else its default; a key without a value says nothing."""
+    return section.get(name, "") or BY_NAME[name].default

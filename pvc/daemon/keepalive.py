@@ -1,0 +1,99 @@
+"""The keepalive: a thread that depends on nothing but the store and the kernel (H11, H58).
+
+Life itself is proven by the session; the keepalive says what the node has and uses, and proves that this daemon, and not its successor,
+is the one that lives: each is refused once the boot token is another's.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from pvc.cluster import znodes
+from pvc.cluster.commit import commit
+from pvc.cluster.node_changes import keepalive
+from pvc.cluster.records import NodeStats
+from pvc.cluster.store import Refused, Store, StoreError
+
+log = logging.getLogger("pvcd")
+
+
+class Keepalive:
+    """Writes the node's statistics every interval while the node has joined; ``turns`` grows as long as all is well.
+
+    ``token`` gives the boot token, None before the node has joined; ``measure`` must not wait for anybody, ``seen`` may only enqueue.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        store: Store,
+        interval_s: float,
+        *,
+        token: Callable[[], int | None],
+        measure: Callable[[int], NodeStats],
+        seen: Callable[[NodeStats], None],
+        tick: int = 1,
+    ) -> None:
+        self.turns = 0
+        self._node = node
+        self._store = store
+        self._interval_s = interval_s
+        self._token, self._measure, self._seen = token, measure, seen
+        self._tick = tick  # of the keepalive that was written by joining
+        self._version: int | None = None
+        self._complaint = ""
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keepalive", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self, timeout_s: float) -> None:
+        """Write no more; waits so long for one that is on its way."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def tick(self) -> bool:
+        """Write one keepalive; returns whether all is well. Without a connection there is nothing to keep alive, and that is well too."""
+        token = self._token()
+        if token is None or not self._store.connected:
+            return True
+        try:
+            stats = self._measure(self._tick + 1)
+            self._write(stats, token)
+        except StoreError as error:
+            self._version = None  # it may have been written
+            if not self._store.connected:
+                return True
+            self._complain(f"no keepalive: {error}")
+            return False
+        self._tick, self._complaint = stats.tick, ""
+        self._seen(stats)
+        return True
+
+    def _write(self, stats: NodeStats, token: int) -> None:
+        if self._version is not None:
+            try:
+                self._version = commit(self._store, keepalive(self._node, stats, self._version, token))
+                return
+            except Refused:
+                self._version = None  # joining anew writes one too
+        znode = self._store.read(znodes.stats(self._node))
+        self._version = commit(self._store, keepalive(self._node, stats, -1 if znode is None else znode.version, token))
+
+    def _complain(self, sentence: str) -> None:
+        if sentence != self._complaint:
+            log.warning("%s", sentence)
+        self._complaint = sentence
+
+    def _run(self) -> None:
+        due_at = time.monotonic()
+        while not self._closing.wait(max(0.0, due_at - time.monotonic())):
+            try:
+                self.turns += self.tick()
+            except Exception:
+                log.exception("no keepalive")  # and no turn: without any the daemon ends itself
+            due_at = max(due_at + self._interval_s, time.monotonic())

@@ -1,0 +1,173 @@
+"""The keys of ``pvcd.conf``: what each may say, and what counts when it is not there.
+
+Every key is declared once; the sample file and the error messages are held to this list by tests.
+"""
+
+import ipaddress
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pvc.cluster.names import ADDRESS_RULE, is_address, is_line, shown
+from pvc.cluster.records import FenceMethod
+
+ZOOKEEPER_PORT = 2181
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the file. ``read`` turns its text into a value or raises ValueError; ``default`` is text too, None where there is none."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: str | None = None
+
+
+def seconds(least: float, most: float) -> Callable[[str], float]:
+    """A duration in seconds within these bounds."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise ValueError(f"{shown(text)} is no number of seconds from {least:g} to {most:g}")
+        return value
+
+    return read
+
+
+def count(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within these bounds."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+            raise ValueError(f"{shown(text)} is no whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def flag(text: str) -> bool:
+    """Yes or no."""
+    if text.lower() not in ("yes", "no"):
+        raise ValueError(f"{shown(text)} is neither yes nor no")
+    return text.lower() == "yes"
+
+
+def line(text: str) -> str:
+    """Some text."""
+    if not text or not is_line(text):
+        raise ValueError(f"{shown(text)} is not one line of text")
+    return text
+
+
+def secret(text: str) -> str:
+    """Some text that no message repeats."""
+    if not text or not is_line(text):
+        raise ValueError("it is not one line of text")
+    return text
+
+
+def uri(text: str) -> str:
+    """A libvirt connection URI."""
+    if "://" not in text or not is_line(text):
+        raise ValueError(f"{shown(text)} is no URI such as qemu+tcp://127.0.0.1:16509/system")
+    return text
+
+
+def absolute_path(text: str) -> Path:
+    """A path that does not depend on where the daemon is started."""
+    if not text.startswith("/") or not is_line(text):
+        raise ValueError(f"{shown(text)} is no absolute path")
+    return Path(text)
+
+
+def chroot(text: str) -> str:
+    """A path in ZooKeeper, or nothing."""
+    if text and (not text.startswith("/") or text.endswith("/") or "//" in text):
+        raise ValueError(f"{shown(text)} is no path such as /pvc")
+    return text
+
+
+def address(text: str) -> str:
+    """A host name or an IP address, perhaps with a port."""
+    if not is_address(text):
+        raise ValueError(f"{shown(text)} is not {ADDRESS_RULE}")
+    return text
+
+
+def fence_method(text: str) -> FenceMethod:
+    """How the node is fenced, of the methods that this version has."""
+    known = (FenceMethod.ipmi, FenceMethod.none)
+    if text not in known:
+        raise ValueError(f"{shown(text)} is none of {', '.join(known)}")
+    return FenceMethod(text)
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """A list of servers with their ports, in the order in which they are tried."""
+    names = [name.strip() for name in text.replace("\n", ",").split(",")]
+    found = tuple(with_port(address(name), ZOOKEEPER_PORT) for name in names if name)
+    if not found:
+        raise ValueError("it names no server")
+    return found
+
+
+def with_port(text: str, default: int) -> str:
+    """The address with a port: its own, or this one."""
+    host, port = split_port(text, default)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_port(text: str, default: int) -> tuple[str, int]:
+    """Host and port of an address, which may be an IPv6 address with or without brackets."""
+    if _is_ipv6(text):
+        return text, default
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not colon:
+        return text.strip("[]"), default
+    return host.strip("[]"), count(1, 65535)(port)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
+
+
+# fmt: off
+KEYS = (
+    # As specified.
+    Key("zookeeper",            hosts),
+    Key("keepalive_interval",   seconds(0.2, 60.0),     "5"),
+    Key("ipmi_hostname",        address),
+    Key("ipmi_username",        line),
+    Key("ipmi_password",        secret),
+    # ZooKeeper and time.
+    Key("chroot",               chroot,                 ""),
+    Key("session_timeout",      seconds(0.4, 120.0)),
+    Key("dead_ticks",           count(4, 100),          "6"),
+    Key("throws_ticks",         count(1, 100),          "3"),
+    Key("boot_grace",           seconds(1.0, 3600.0),   "180"),
+    # Fencing.
+    Key("fence_method",         fence_method,           "ipmi"),
+    Key("ipmi_password_file",   absolute_path),
+    Key("power_back",           flag,                   "no"),
+    # The hypervisor.
+    Key("libvirt_uri",          uri,                    "qemu+tcp://127.0.0.1:16509/system"),
+    Key("migration_address",    address),
+    Key("migration_timeout",    seconds(10.0, 86400.0), "600"),
+    Key("parallel_migrations",  count(1, 16),           "2"),
+    Key("memory_reserve_mib",   count(0, 1_000_000),    "512"),
+    # Files.
+    Key("state_file",           absolute_path,          "/var/lib/pvc/state.json"),
+    Key("claims_directory",     absolute_path,          "/run/pvc/claims"),
+)
+# fmt: on
+
+BY_NAME = {key.name: key for key in KEYS}

@@ -1,0 +1,246 @@
+"""Preflight: everything that must be so before a daemon touches anything, and all that is wrong said at once.
+
+`pvcd --check` prints what is found; a daemon that starts logs it, and ends when there is a problem (systemd tries again).
+"""
+
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pvc.cluster import znodes
+from pvc.cluster.formats import decode_boot, decode_config
+from pvc.cluster.live import ZooKeeperStore
+from pvc.cluster.options import Options
+from pvc.cluster.records import Boot, ClusterConfig, FenceMethod, Machine
+from pvc.cluster.store import Store, StoreError
+from pvc.core.settings import Settings
+from pvc.daemon import machine
+from pvc.daemon.config import BadConfig, DaemonConfig, read_config
+from pvc.daemon.state import Remembered, objection, recall
+from pvc.daemon.surroundings import HypervisorFacts, Surroundings
+from pvc.errors import PvcError
+
+CONFIG_VARIABLE = "PVCD_CONFIG_FILE"
+LIBVIRT_TCP_PORT = 16509
+CONNECT_TIMEOUT_S = 10.0
+LOOPBACK = ("127.", "0000:0000:0000:0000:0000:0000:0000:0001", "0000:0000:0000:0000:0000:ffff:7f")
+
+
+class Verdict(Enum):
+    """What a finding means for the start."""
+
+    ok = "ok"
+    warning = "warning"
+    problem = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    verdict: Verdict
+    sentence: str
+    next_step: str | None = None
+
+    def lines(self) -> Iterator[str]:
+        """As `pvcd --check` prints it."""
+        yield f"{self.verdict.value:<10} {self.sentence}"
+        if self.next_step:
+            yield f"{'next step':<10} {self.next_step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What was learned on the way, for the daemon that now starts. The settings hold the session timeout that was granted."""
+
+    config: DaemonConfig
+    cluster: ClusterConfig
+    machine: Machine
+    boot: str
+    remembered: Remembered
+
+
+Found = tuple[Settings, ClusterConfig, Remembered]
+Say = Callable[[Finding], None]
+
+
+class Preflight:
+    """Looks at one thing after another; each look says what it found, and a problem does not keep the others from being looked at."""
+
+    def __init__(self, say: Say, around: Surroundings, environment: Mapping[str, str]) -> None:
+        self._tell = say
+        self._around = around
+        self._environment = environment
+        self._problems = 0
+
+    def run(self) -> Ready | None:
+        """Look at everything; None when there is a problem."""
+        config = self._config()
+        if config is None:
+            return None
+        boot = self._boot_id()
+        self._fencing(config)
+        hypervisor = self._libvirt(config)
+        found = self._zookeeper(config, boot)
+        if self._problems or found is None or hypervisor is None:
+            return None
+        settings, cluster, remembered = found
+        described = machine.describe(hypervisor.libvirt, hypervisor.qemu)
+        return Ready(replace(config, settings=settings), cluster, described, boot, remembered)
+
+    # ---- what is said
+
+    def _ok(self, sentence: str) -> None:
+        self._tell(Finding(Verdict.ok, sentence))
+
+    def _warn(self, sentence: str, next_step: str | None = None) -> None:
+        self._tell(Finding(Verdict.warning, sentence, next_step))
+
+    def _problem(self, subject: str, error: PvcError) -> None:
+        self._problems += 1
+        self._tell(Finding(Verdict.problem, f"{subject}: {error.message}", error.next_step))
+
+    # ---- what is looked at
+
+    def _config(self) -> DaemonConfig | None:
+        name = self._environment.get(CONFIG_VARIABLE, "")
+        if not name:
+            next_step = f"set it, as in {CONFIG_VARIABLE}=/etc/pvc/pvcd.conf"
+            self._problem("configuration", PvcError(f"{CONFIG_VARIABLE} is not set, so there is none", next_step))
+            return None
+        try:
+            config = read_config(Path(name), self._around.hostname)
+        except BadConfig as bad:
+            for sentence in bad.problems[:-1]:
+                self._problem(f"configuration {name}", PvcError(sentence))
+            self._problem(f"configuration {name}", PvcError(bad.problems[-1], bad.next_step))
+            return None
+        section = config.file.section_of(config.node)
+        self._ok(f"configuration: {name}, section [{section}], for the node {config.node}")
+        if section not in config.file.sections and config.file.sections:
+            next_step = f"add [{config.node}], or rename this host"
+            self._warn(f"configuration: no section is called {config.node}: only [{section}] counts", next_step)
+        return config
+
+    def _boot_id(self) -> str:
+        try:
+            return machine.boot_id()
+        except PvcError as error:
+            self._problem("kernel", error)
+            return ""
+
+    def _fencing(self, config: DaemonConfig) -> None:
+        access = config.fence_of(config.node)
+        if access.method is FenceMethod.none:
+            self._warn(
+                f"fencing: {config.node} has none: when it dies, its VMs stay where they are until somebody confirms that it is off",
+                "set fence_method = ipmi and the device's address",
+            )
+            return
+        if shutil.which("ipmitool") is None:
+            self._problem("fencing", PvcError("ipmitool is not installed", "apt install ipmitool"))
+        for path in (config.path, access.password_file):
+            self._secret(path, holds=path is not config.path or access.password is not None)
+        self._ok(f"fencing: by {access.method} at {access.address}")
+
+    def _secret(self, path: Path | None, holds: bool) -> None:
+        if path is None or not holds:
+            return
+        try:
+            mode = path.stat().st_mode
+            path.open("rb").close()
+        except OSError as error:
+            self._problem("fencing", PvcError(f"{path} cannot be read: {error.strerror}", "write the password into it, as root"))
+            return
+        if mode & (stat.S_IRGRP | stat.S_IROTH):
+            self._warn(f"fencing: {path} holds a password, and others than its owner can read it", f"chmod 0600 {path}")
+
+    def _libvirt(self, config: DaemonConfig) -> HypervisorFacts | None:
+        try:
+            facts = self._around.probe(config.libvirt_uri)
+        except PvcError as error:
+            self._problem("libvirt", error)
+            return None
+        self._ok(f"libvirt: {facts.libvirt} with QEMU {facts.qemu} at {config.libvirt_uri}")
+        self._unauthenticated(config.libvirt_uri)
+        return facts
+
+    def _unauthenticated(self, uri: str) -> None:
+        """We have given no credentials, so nobody needs any: whoever reaches the port has root on this machine."""
+        parts = urlsplit(uri)
+        if not parts.scheme.endswith("+tcp"):
+            return
+        port = parts.port or LIBVIRT_TCP_PORT
+        open_to = [address for address in machine.listeners(port) if not address.startswith(LOOPBACK)]
+        if open_to:
+            self._warn(
+                f"libvirt: it listens without authentication on {', '.join(open_to)} port {port}: whoever reaches that is root here",
+                "let only the other nodes reach it, by a network of its own or a firewall; or use TLS or SASL",
+            )
+
+    def _zookeeper(self, config: DaemonConfig, boot: str) -> Found | None:
+        if len(config.zookeeper) == 1:
+            self._warn(
+                f"ZooKeeper: only {config.zookeeper[0]} is listed: this node loses its session whenever that server stops",
+                "list every server of the ensemble",
+            )
+        store = ZooKeeperStore(options(config))
+        try:
+            store.start(lambda event: None, CONNECT_TIMEOUT_S)
+            return self._cluster(config, store, boot)
+        except StoreError as error:
+            self._problem("ZooKeeper", PvcError(error.message, error.next_step or "start the ensemble, or correct zookeeper and chroot"))
+            return None
+        finally:
+            store.close()
+
+    def _cluster(self, config: DaemonConfig, store: Store, boot: str) -> Found | None:
+        granted = store.session_timeout_s
+        self._ok(f"ZooKeeper: connected, with sessions of {granted:g} s")
+        dead_s = config.settings.dead_ticks * config.settings.keepalive_interval_s
+        if granted >= dead_s:
+            late = f"it grants sessions of {granted:g} s, which must be less than the dead time of {dead_s:g} s"
+            self._problem("ZooKeeper", PvcError(late, "lower minSessionTimeout there, or raise dead_ticks or keepalive_interval"))
+        read = store.read_many([znodes.CONFIG, znodes.boot(config.node), znodes.alive(config.node)], sync=True)
+        found, entered, alive = read.values()
+        if found is None:
+            nobody = f"there is no cluster at {config.chroot or '/'}"
+            self._problem("ZooKeeper", PvcError(nobody, "run `pvc init` once, or correct zookeeper and chroot"))
+            return None
+        cluster = decode_config(found.data)
+        if not isinstance(cluster, ClusterConfig):
+            self._problem("ZooKeeper", PvcError(str(cluster), "repair the cluster's record, or install the version of PVC that wrote it"))
+            return None
+        self._ok(f"cluster: {cluster.name} ({cluster.id})")
+        if cluster.hold.on:
+            why = cluster.hold.why or "no reason given"
+            self._warn(f"cluster: {cluster.hold.by} holds it ({why}): nobody is shot, nothing moves by itself")
+        if alive is not None and isinstance(life := decode_boot(config.node, alive.data), Boot) and life.boot != boot:
+            self._warn(f"cluster: a {config.node} of another kernel boot is alive: its old session, or another machine of this name")
+        remembered = Remembered(cluster.id, -1 if entered is None else entered.version, store.last_zxid)
+        if not self._same(config, remembered):
+            return None
+        return replace(config.settings, session_timeout_s=granted), cluster, remembered
+
+    def _same(self, config: DaemonConfig, now: Remembered) -> bool:
+        """Whether this is the cluster that this node knows, and not an older state of it."""
+        try:
+            before = recall(config.state_file)
+        except PvcError as error:
+            self._problem("state file", error)
+            return False
+        wrong = objection(before, now.cluster, now.boot_version, now.zxid, config.state_file)
+        if wrong is not None:
+            self._problem("cluster", wrong)
+            return False
+        self._ok(f"state file: {config.state_file}; {'this is the same cluster' if before.cluster else 'this node was in no cluster yet'}")
+        return True
+
+
+def options(config: DaemonConfig) -> Options:
+    """How the store reaches ZooKeeper."""
+    return Options(config.zookeeper, config.chroot, config.settings.session_timeout_s)

@@ -1,0 +1,209 @@
+"""The process around an agent: its ports, its threads, its signals, its end.
+
+Threads only enqueue, and one decides (`loop`). The end has an order: the node's state first, the session last, so that nobody takes a node
+that stops for one that died (H79, H80).
+"""
+
+import logging
+import os
+import queue
+import random
+import signal
+import threading
+from datetime import UTC, datetime
+from types import FrameType
+
+from pvc.agent.agent import Agent
+from pvc.cluster import znodes
+from pvc.cluster.live import ZooKeeperStore
+from pvc.cluster.node_changes import Joining
+from pvc.cluster.records import NodeRecord, NodeStats
+from pvc.cluster.store import Event as StoreEvent
+from pvc.cluster.store import NotConnected
+from pvc.core.events import Event, StatsSeen, StopAsked
+from pvc.daemon import machine
+from pvc.daemon.deadman import Deadman
+from pvc.daemon.keepalive import Keepalive
+from pvc.daemon.logs import AgentLog
+from pvc.daemon.loop import CoreLoop
+from pvc.daemon.notify import Notifier
+from pvc.daemon.power import PowerPool
+from pvc.daemon.preflight import CONNECT_TIMEOUT_S, Ready, options
+from pvc.daemon.state import Remembered, remember
+from pvc.daemon.surroundings import Calls, MakeHypervisor
+from pvc.daemon.timer import MonotonicTimer
+from pvc.errors import NotFound, PvcError
+
+log = logging.getLogger("pvcd")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+LEAVE_S = 10.0
+"""How long the node may take to write that it stops."""
+CLOSE_S = 10.0
+"""How long the threads may take to end after that, session included."""
+CHORES_S = 60.0
+LAST_WORDS_S = 1.0
+
+
+class NodeDaemon:
+    """One node's daemon, from the end of its preflight to the end of its process."""
+
+    def __init__(self, ready: Ready, make_hypervisor: MakeHypervisor, notifier: Notifier) -> None:
+        config = ready.config
+        self._config, self._remembered, self._notifier = config, ready.remembered, notifier
+        self._inbox: queue.SimpleQueue[Event | StoreEvent | None] = queue.SimpleQueue()
+        self._notices: queue.SimpleQueue[signal.Signals | str | None] = queue.SimpleQueue()
+        self._told = False
+        self._closing = threading.Event()
+        self._store = ZooKeeperStore(options(config))
+        self._timer = MonotonicTimer(self._inbox.put)
+        self._power = PowerPool(config.fence_of, self._inbox.put)
+        self._log = AgentLog()
+        calls = Calls(self._xml_of, self._address_of, self._inbox.put, self._log.say)
+        self._hypervisor = make_hypervisor(config, ready.boot, calls)
+        self._agent = self._make_agent(ready)
+        self._core = CoreLoop(
+            self._agent,
+            ready.cluster.id,
+            hypervisor=self._hypervisor,
+            timer=self._timer,
+            notifier=notifier,
+            inbox=self._inbox,
+            left=lambda: self._notices.put(None),
+            failed=self._notices.put,
+        )
+        self._keepalive = Keepalive(
+            config.node,
+            self._store,
+            config.settings.keepalive_interval_s,
+            token=lambda: self._agent.executor.token,
+            measure=lambda tick: self._measure(tick, self._agent.core.known.inventory),
+            seen=lambda stats: self._inbox.put(StatsSeen(stats)),
+        )
+        counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
+        self._deadman = Deadman(counters, config.own_lease_s, _end_at_once)
+        self._chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
+
+    def _make_agent(self, ready: Ready) -> Agent:
+        config = ready.config
+        first = self._measure(1, libvirt=True)  # the preflight has just asked it
+        joining = Joining(ready.boot, ready.machine, config.migration_address, config.fence_of(config.node).published, first)
+        agent = Agent(
+            config.node,
+            self._store,
+            joining,
+            hypervisor=self._hypervisor,
+            power=self._power,
+            timer=self._timer,
+            log=self._log,
+            now=lambda: datetime.now(UTC).isoformat(timespec="seconds"),
+            settings=config.settings,
+        )
+        agent.put(StatsSeen(first))
+        return agent
+
+    def run(self) -> int:
+        """Work until a signal comes or nothing can go on; returns the exit code. Only on the main thread."""
+        remember(self._config.state_file, self._remembered)
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        self._agent.begin()  # before the store: what is reported of the first connection must include all of this
+        try:
+            self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
+        except NotConnected as error:
+            raise PvcError(f"ZooKeeper: {error.message}", error.next_step) from error
+        for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._deadman, self._chores):
+            part.start()
+        self._notifier.ready()
+        try:
+            return self._until_told()
+        finally:
+            self._close()
+
+    # ---- the end
+
+    def _until_told(self) -> int:
+        timeout = None
+        while True:
+            try:
+                notice = self._notices.get(timeout=timeout)
+            except queue.Empty:
+                log.error("this node could not leave within %g s: its record says that it works, so its peers will suspect it", LEAVE_S)
+                return 1
+            match notice:
+                case signal.Signals():
+                    log.info("%s: this node leaves; its guests run on", notice.name)
+                    self._notifier.stopping()
+                    self._inbox.put(StopAsked())
+                    timeout = LEAVE_S
+                case str():
+                    log.critical("%s", notice)
+                    return 1
+                case None:
+                    return 0
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._told:
+            os._exit(1)  # whoever asks twice will not wait
+        self._told = True
+        self._notices.put(signal.Signals(number))
+
+    def _close(self) -> None:
+        guard = threading.Timer(CLOSE_S, os._exit, (1,))
+        guard.daemon = True
+        guard.start()
+        self._closing.set()
+        self._deadman.close()
+        self._keepalive.close(CLOSE_S)
+        self._core.close(CLOSE_S)
+        self._power.close()
+        self._timer.close()
+        self._hypervisor.close()
+        self._remember()
+        self._store.close()
+        guard.cancel()
+        log.info("the session is closed")
+
+    # ---- now and then
+
+    def _do_chores(self) -> None:
+        while not self._closing.wait(CHORES_S * random.uniform(0.75, 1.25)):  # not all nodes at the same time
+            self._store.relist()  # heals a watch event that was lost
+            self._remember()
+
+    def _remember(self) -> None:
+        token = self._agent.executor.token
+        version = self._remembered.boot_version if token is None else token
+        try:
+            remember(self._config.state_file, Remembered(self._remembered.cluster, version, self._store.last_zxid))
+        except PvcError as error:
+            log.warning("%s", error)
+
+    # ---- what others ask, on their threads
+
+    def _measure(self, tick: int, libvirt: bool) -> NodeStats:
+        figures = self._hypervisor.figures()
+        sums = machine.GuestSums(figures.domains, figures.vcpus, figures.memory_allocated_mib)
+        return machine.measure(tick, sums, self._config.memory_reserve_mib, libvirt)
+
+    def _xml_of(self, uuid: str) -> bytes:
+        znode = self._store.read(znodes.xml(uuid), sync=True)
+        if znode is None:
+            raise NotFound(f"there is no XML of the VM {uuid} in ZooKeeper", "define the VM again")
+        return znode.data
+
+    def _address_of(self, node: str) -> str:
+        """Where a node takes migrations; records are replaced, never changed, so the core's may be read from any thread."""
+        known = self._agent.core.known.nodes.get(node)
+        record = None if known is None else known.record
+        if isinstance(record, NodeRecord) and record.migration_address:
+            return record.migration_address
+        return node
+
+
+def _end_at_once(why: str) -> None:
+    """The last resort. The log may be what hangs, so it gets a moment and no more."""
+    words = threading.Thread(target=log.critical, args=("%s", why), daemon=True)
+    words.start()
+    words.join(LAST_WORDS_S)
+    os._exit(1)

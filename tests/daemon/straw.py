@@ -1,0 +1,85 @@
+"""`pvcd` with a hypervisor of straw: `python -m tests.daemon.straw FOLDER [arguments]`. Everything else is real.
+
+Its guests are files in the folder, so that they outlive the daemon: kill -9 and a new start find them as libvirt would.
+A file `hang-create` in the folder makes an order to create hang its caller, which libvirt's port never does; `hang-figures` the figures.
+"""
+
+import json
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvc.core.events import Inventory, JobDone
+from pvc.core.facts import JOBS
+from pvc.daemon.main import main
+from pvc.daemon.surroundings import Surroundings
+from pvc.errors import PvcError
+from pvc.fsm.states import Effect, Guest, Job
+
+
+@dataclass
+class Facts:
+    libvirt: str = "9.0.0"
+    qemu: str = "7.2.0"
+
+
+@dataclass
+class Sums:
+    domains: int
+    vcpus: int
+    memory_allocated_mib: int
+
+
+class StrawHypervisor:
+    def __init__(self, folder, calls):
+        self.folder, self.calls = folder, calls
+
+    def start(self):
+        self.calls.report(Inventory({path.name: Guest.running for path in self.guests()}, {}, frozenset()))
+
+    def guests(self):
+        return list((self.folder / "guests").glob("*"))
+
+    def order(self, uuid, effect, life):
+        if (self.folder / f"hang-{effect}").exists():
+            threading.Event().wait()
+        if effect is not Effect.admit:
+            threading.Thread(target=self.work, args=(uuid, effect), daemon=True).start()
+
+    def work(self, uuid, effect):
+        guest = self.folder / "guests" / uuid
+        if effect is Effect.create:
+            guest.write_bytes(self.calls.xml_of(uuid))
+        elif JOBS[effect] in (Job.destroy, Job.shutdown):
+            guest.unlink(missing_ok=True)
+        with (self.folder / "orders").open("a") as orders:
+            print(effect, uuid, file=orders)
+        self.calls.report(JobDone(uuid, JOBS[effect], Guest.running if guest.exists() else Guest.absent))
+
+    def figures(self):
+        if (self.folder / "hang-figures").exists():
+            threading.Event().wait()
+        number = len(self.guests())
+        return Sums(number, number, 64 * number)
+
+    def abort_precopy(self):
+        (self.folder / "aborted").touch()
+
+    def close(self):
+        (self.folder / "closed").touch()
+
+
+def surroundings(folder):
+    settings = json.loads((folder / "straw.json").read_text())
+
+    def probe(uri):
+        if settings.get("no_libvirt"):
+            raise PvcError(f"libvirt does not answer at {uri}: connection refused", "systemctl start libvirtd")
+        return Facts()
+
+    return Surroundings(probe, lambda config, boot, calls: StrawHypervisor(folder, calls), settings["hostname"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:], surroundings(Path(sys.argv[1]))))
