@@ -45,6 +45,7 @@ class Options:
     budget: int = 5
     due: bool = False
     stays_off: bool = False
+    live: bool = True
     cold: bool = False
     caretaker: bool = False
     op_id: str | None = None
@@ -152,6 +153,7 @@ def domain_view(me: Node, life: Life, local: Local, nodes: Nodes, fits: Iterable
         due=options.due,
         budget=options.budget,
         stays_off=options.stays_off,
+        live=options.live,
         cold=options.cold,
         op_id=options.op_id,
         unfit=options.unfit,

@@ -47,6 +47,7 @@ REFUSALS = {
     "replace": "it is {state}: it is not waiting to be placed",
     "claim": "it is {state}: it is not waiting to be placed",
     "started": "it is {state}: it is not being started",
+    "unpause": "it is {state}: no guest that was found is taken over",
     "off": "it is {state}: nobody waits for it to be off",
     "ended": "it is {state}: it is not supposed to be up",
     "again": "it is {state}: it is not on its way off",
@@ -93,7 +94,7 @@ ROWS = (
     Row("disable",   (STOP, PLACE, FAILED),     DISABLE,  CLIENT, (),                                    {"want": Want.disable, **NOBODY},                   (), "The admin wants it to stay off."),
     Row("enable",    (DISABLE,),                STOP,     CLIENT, (),                                    {"want": Want.stop},                                (), "It may be started again by whoever starts things."),
     Row("undefine",  (*OFF, PLACE),             DELETE,   CLIENT, (),                                    {"want": Want.delete, **NOBODY},                    (), "Nobody owns it, so its records can go at once."),
-    Row("move",      OFF,                       None,     CLIENT, (g.CHOICE_FITS,),                      {"home": Take.choice},                              (), "A VM that is off moves by its home alone."),
+    Row("move",      OFF,                       None,     CLIENT, (g.CHOICE_NOT_HOME, g.CHOICE_FITS),   {"home": Take.choice},                              (), "A VM that is off moves by its home alone."),
 
     # A client, while a daemon owns it: wishes, which stick until the owner has acted on them (I2, H3, H83).
     Row("start",     OWNED,                     None,     CLIENT, (g.WANTS_DOWN,),                       {"want": Want.start},                               (), "The admin changed their mind: up after all."),
@@ -106,11 +107,11 @@ ROWS = (
     Row("move",      (START,),                  MIGRATE,  CLIENT, CAN_MOVE,                              {**ASK, "kind": Kind.move},                         (), "Away for good: its home moves when it has arrived.", BEGIN),
     Row("unmigrate", (START,),                  MIGRATE,  CLIENT, (g.WANTS_UP, g.NOT_RESTART_YET, g.OWNER_ALIVE, g.DISPLACED, g.HOME_FITS), {**ASK_HOME, "kind": Kind.migrate}, (), "Back to its home.", BEGIN),
     Row("cancel",    (MIGRATE,),                None,     CLIENT, (g.NOT_CANCEL_YET, g.BEFORE_HANDOVER), {"request": Request.cancel},                        (), "The admin wants it to stay where it is."),
-    Row("resolve_keep", (CONFLICT,),            START,    CLIENT, (g.TARGET_CHOSEN,),                    {"want": Want.start, "owner": Take.target, "target": None, "epoch": Take.next_epoch}, (), "The admin says that the guest that was found is the right one."),
+    Row("resolve_keep", (CONFLICT,),            BOOT,     CLIENT, (g.TARGET_CHOSEN,),                    {"want": Want.start, "owner": Take.target, "target": None, "epoch": Take.next_epoch}, (), "The admin says that the guest that was found is the right one."),
     Row("resolve_stop", (CONFLICT,),            DESTROY,  CLIENT, (g.TARGET_CHOSEN,),                    {"want": Want.stop, "owner": Take.target, "target": None, "epoch": Take.next_epoch},  (), "The admin says that the guest that was found must go."),
 
     # Placement: whoever is named claims; nobody else ever starts a guest (I4).
-    Row("collide",   (*OFF, PLACE),             CONFLICT, HOST,   (g.STRAY_GUEST, g.IDLE),               {"target": Take.me},                                (), "A guest runs that nobody owns: started by hand, or worse (H28)."),
+    Row("collide",   (*OFF, PLACE),             CONFLICT, HOST,   (g.FOUND_HERE, g.IDLE),                {"target": Take.me},                                (), "A guest is here that nobody owns: started by hand, or a stray whose owner let go (H28)."),
     Row("claim",     (PLACE,),                  BOOT,     TARGET, (g.ABSENT, g.IDLE, g.BACKED_OFF, g.ME_FITS), {"owner": Take.me, "target": None, "epoch": Take.next_epoch}, (Effect.create,), "The write that makes this node the owner is the only way to start a guest."),
     Row("replace",   (PLACE,),                  None,     TARGET | PEER, (g.TARGET_UNFIT, g.CHOICE_FITS), {"target": Take.choice},                           (), "Nothing was created, so no proof is needed to choose again."),
 
@@ -126,18 +127,19 @@ ROWS = (
 
     # The guest is up, and its owner acts on what is wanted.
     Row("started",   (BOOT,),                   START,    OWNER, (g.RUNS, g.IDLE),                        {"avoid": ()},                                     (), "The hypervisor shows it running."),
+    Row("unpause",   (BOOT,),                   None,     OWNER, (g.PAUSED, g.IDLE),                      {},                                                (Effect.resume,),   "The guest that was found is suspended, and the admin keeps it."),
     Row("halt",      (START, SHUTDOWN, RESTART), DESTROY, OWNER, (g.HERE, g.INTERRUPTIBLE, g.WANTS_HARD), {"request": Request.none, "target": None},         (Effect.destroy,),  "The admin wants it off at once."),
     Row("ask_off",   (START,),                  SHUTDOWN, OWNER, (g.RUNS, g.IDLE, g.WANTS_SOFT),          {"request": Request.none},                         (Effect.shutdown,), "The admin wants it off in its own time."),
     Row("reboot",    (START,),                  RESTART,  OWNER, (*UNDISTURBED, g.ASKED_RESTART),         {"request": Request.none},                         (Effect.shutdown,), "The admin wants it off and up again."),
     Row("overdue",   (SHUTDOWN, RESTART),       DESTROY,  OWNER, (g.HERE, g.INTERRUPTIBLE, g.DUE),        {},                                                (Effect.destroy,),  "The guest ignored the request beyond its deadline (H23)."),
     Row("overdue",   (DESTROY,),                None,     OWNER, (g.HERE, g.IDLE, g.DUE),                 {},                                                (Effect.destroy,),  "Cutting its power did not work the last time."),
     Row("ask_again", (SHUTDOWN, RESTART),       None,     OWNER, (g.RUNS, g.IDLE),                        {},                                                (Effect.shutdown,), "A daemon that starts anew cannot know whether the guest was asked."),
-    Row("go_home",   (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.ASKED_HOME, g.HOME_FITS, g.HOME_UNTRIED), {**ASK_HOME, "kind": Kind.home}, (), "Its home called it.", BEGIN),
-    Row("evacuate",  (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.LEAVING, g.CHOICE_OTHER, g.CHOICE_FITS, g.CHOICE_UNTRIED), {**ASK, "kind": Kind.migrate}, (), "This node is being flushed.", BEGIN),
-    Row("relocate",  (START,),                  RESTART,  OWNER, (*UNDISTURBED, g.LEAVING, g.COLD, g.CHOICE_OTHER, g.CHOICE_FITS), {"target": Take.choice},  (Effect.shutdown,), "This node is being flushed, and the guest cannot move live."),
+    Row("go_home",   (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.ASKED_HOME, g.LIVE, g.HOME_FITS, g.HOME_UNTRIED), {**ASK_HOME, "kind": Kind.home}, (), "Its home called it.", BEGIN),
+    Row("evacuate",  (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.LEAVING, g.LIVE, g.CHOICE_OTHER, g.CHOICE_FITS, g.CHOICE_UNTRIED), {**ASK, "kind": Kind.migrate}, (), "This node is being flushed.", BEGIN),
+    Row("relocate",  (START,),                  RESTART,  OWNER, (*UNDISTURBED, g.LEAVING, g.COLD, g.CHOICE_OTHER, g.CHOICE_FITS), {"target": Take.choice},  (Effect.shutdown,), "This node is being flushed, and the policy is not to move the guest live."),
     Row("forget",    (START,),                  None,     OWNER, (g.DUE, g.AVOIDS),                       {"avoid": ()},                                     (), "Targets that failed are tried again after a while, not at once."),
     Row("forget",    (START,),                  None,     OWNER, (g.DUE, g.RESTARTED),                    {"restarts": 0},                                   (), "It has run long enough for its failures to be forgotten."),
-    Row("call_home", (START,),                  None,     HOME,  (g.CALLING, g.DISPLACED, g.NOTHING_ASKED), {"request": Request.home},                       (), "Its home is ready again and takes back what it had."),
+    Row("call_home", (START,),                  None,     HOME,  (g.CALLING, g.DISPLACED, g.NOTHING_ASKED, g.LIVE), {"request": Request.home},                       (), "Its home is ready again and takes back what it had."),
 
     # A live migration ends, one way or the other; its phases are a table of their own.
     Row("migrated",  (MIGRATE,),                START,    OWNER, (g.RUNS, g.IDLE, g.HANDED_OVER), ARRIVED,                                            (), "It runs on its new owner.", ("migration", "drop")),

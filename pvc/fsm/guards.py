@@ -40,13 +40,15 @@ NO_BUDGET = Guard(
 RESTARTED = Guard("restarts are counted", lambda v: v.life.restarts > 0, "nothing is counted against it")
 AVOIDS = Guard("targets are avoided", lambda v: bool(v.life.avoid), "it avoids no node")
 STAYS_OFF = Guard("its own power-off is final", lambda v: v.stays_off, "it did not power itself off, or its policy starts it again")
-COLD = Guard("live migration is impossible, policy: shut down and start", lambda v: v.cold, "its policy is to move live or to stay")
+LIVE = Guard("policy: move live", lambda v: v.live, "its policy is not to move live")
+COLD = Guard("policy: shut down and start elsewhere", lambda v: v.cold, "its policy is to move live or to stay")
 BACKED_OFF = Guard("first try, or back-off over", lambda v: v.life.restarts == 0 or v.due, "it waits before the next try")
 
 # ---- where it may be
 
 CHOICE_FITS = Guard("choice fits", lambda v: v.choice in v.fits, "{v.why_choice}", ("choice",))
 CHOICE_OTHER = Guard("choice is another node", lambda v: v.choice != v.life.owner, "it is on {v.choice} already")
+CHOICE_NOT_HOME = Guard("choice is not its home", lambda v: v.choice != v.life.home, "its home is {v.choice} already")
 CHOICE_UNTRIED = Guard("choice did not just fail", lambda v: v.choice not in v.life.avoid, "{v.choice} failed to take it a moment ago")
 ME_FITS = Guard("this node fits", lambda v: v.me in v.fits, "{v.why_me}", ("me",))
 TARGET_UNFIT = Guard("its target does not fit", lambda v: v.life.target not in v.fits, "{v.life.target} is about to take it")
@@ -140,6 +142,11 @@ STRAY_GUEST = Guard(
 PAUSED = Guard("the guest is paused here", lambda v: v.guest is Guest.paused, "the guest is {v.guest} on {v.me}")
 PAUSED_HANDOVER = Guard("paused hand-over", lambda v: v.life.handover is Handover.paused, "libvirt hands over by itself")
 LIBVIRT_HANDOVER = Guard("libvirt's hand-over", lambda v: v.life.handover is Handover.libvirt, "the hand-over is paused")
+FOUND_HERE = Guard(
+    "the guest runs here, or is suspended",
+    lambda v: v.guest in (Guest.running, Guest.paused),
+    "the guest is {v.guest} on {v.me}",
+)
 STRAY_PAUSED = Guard("a suspended stray is here", lambda v: v.guest is Guest.paused, "no suspended stray is on {v.me}")
 
 # ---- nodes

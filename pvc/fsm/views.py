@@ -47,7 +47,8 @@ class DomainView:
     """One VM as one actor sees it.
 
     ``fits``, ``alive`` and ``gone`` are the nodes that may take this VM, that hold their session, and that are proven to run nothing of it.
-    ``due`` says that the wait of this state and operation is over, counted by the actor on its own monotonic clock.
+    ``live`` and ``cold`` say how its policy lets it leave a node: by live migration, or shut down and started elsewhere; or else it
+    stays. ``due`` says that the wait of this state and operation is over, counted by the actor on its own monotonic clock.
     """
 
     life: Life
@@ -65,6 +66,7 @@ class DomainView:
     due: bool = False
     budget: int = 5
     stays_off: bool = False
+    live: bool = True
     cold: bool = False
     op_id: str | None = None
     unfit: tuple[tuple[Node, str], ...] = field(default=(), compare=False)

@@ -1,0 +1,203 @@
+"""What the checker leaves out of its models, asked of the Core: policies, strays, waits that count, the ways of a fence device."""
+
+from dataclasses import replace
+
+import pytest
+
+from pvc.cluster.records import Method, OnPoweroff, Policy
+from pvc.core import events as e
+from pvc.core.settings import Settings
+from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Power, Request, Want
+from tests.core.test_core import UUID, connected, fires, node, vm, waits, working
+
+
+def triggers(answers, key=f"domain {UUID}"):
+    """What is fired about one object, and where it leads."""
+    return [(fire.move.row.trigger, fire.move.row.dest) for fire in fires(answers) if fire.key == key]
+
+
+def seen(core, record, version=1):
+    """What the Core fires when it reads this record."""
+    return triggers(core.on(e.DomainSeen(UUID, record, version)))
+
+
+# ---- policies
+
+
+@pytest.mark.parametrize(
+    ("method", "fired"),
+    [(Method.live, [("evacuate", Domain.migrate)]), (Method.cold, [("relocate", Domain.restart)]), (Method.none, [])],
+)
+def test_a_vm_leaves_a_flushed_node_in_the_way_of_its_policy_or_stays(method, fired):
+    core = working()
+    core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.flush), 7))
+    core.on(e.GuestSeen(UUID, Guest.running))
+    assert seen(core, replace(vm(owner="hv1"), policy=Policy(migration=method))) == fired
+
+
+@pytest.mark.parametrize(("method", "fired"), [(Method.live, [("call_home", None)]), (Method.cold, []), (Method.none, [])])
+def test_only_a_vm_that_moves_live_is_called_home_and_waited_for(method, fired):
+    core = working()
+    core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.unflush), 7))
+    assert seen(core, replace(vm(owner="hv2"), policy=Policy(migration=method))) == fired
+    assert bool(core.known.own().uncalled) == bool(fired)
+
+
+@pytest.mark.parametrize("method", [Method.cold, Method.none])
+def test_a_call_home_that_is_older_than_the_policy_is_not_followed(method):
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    away = replace(vm(owner="hv1", request=Request.home), policy=Policy(migration=method))
+    assert seen(core, replace(away, life=replace(away.life, home="hv2"))) == []
+
+
+@pytest.mark.parametrize(
+    ("on_poweroff", "by_itself", "fired"),
+    [
+        (OnPoweroff.stay, True, ("ended", Domain.stop)),
+        (OnPoweroff.stay, False, ("ended", Domain.place)),
+        (OnPoweroff.restart, True, ("ended", Domain.place)),
+    ],
+)
+def test_a_guest_that_powers_itself_off_stays_off_where_its_policy_says_so(on_poweroff, by_itself, fired):
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    core.on(e.DomainSeen(UUID, replace(vm(owner="hv1"), policy=Policy(on_poweroff=on_poweroff)), 1))
+    assert triggers(core.on(e.GuestSeen(UUID, Guest.absent, by_itself=by_itself))) == [fired]
+
+
+def test_a_vm_that_was_shut_down_to_be_started_elsewhere_goes_where_it_was_told():
+    core = working()
+    ended = fires(core.on(e.DomainSeen(UUID, vm(Domain.restart, owner="hv1", target="hv3"), 1)))
+    assert [(fire.move.row.trigger, fire.move.row.dest) for fire in ended] == [("again", Domain.place)]
+    assert core.rules.after(ended[0].move).target == "hv3"
+
+
+# ---- guests that nobody expects
+
+
+@pytest.mark.parametrize("guest", [Guest.running, Guest.paused])
+@pytest.mark.parametrize("state", [Domain.stop, Domain.disable, Domain.failed, Domain.place])
+def test_a_guest_that_nobody_owns_is_a_conflict(state, guest):
+    core = working()
+    core.on(e.GuestSeen(UUID, guest))
+    target = "hv2" if state is Domain.place else None
+    assert seen(core, vm(state, Want.stop, target=target)) == [("collide", Domain.conflict)]
+
+
+def test_a_stray_is_suspended_and_dropped_once_the_owner_runs_the_guest():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    (suspend,) = fires(core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv2"), 1)))
+    assert suspend.move.row.effects == (Effect.suspend,)
+    core.on(e.Fired(suspend.ticket, e.Result.written))
+    assert triggers(core.on(e.JobDone(UUID, Job.suspend, Guest.paused))) == []
+    (drop,) = fires(core.on(e.DomainSeen(UUID, vm(owner="hv2"), 2)))
+    assert drop.move.row.effects == (Effect.discard,)
+
+
+def test_a_suspended_guest_that_an_admin_keeps_is_resumed():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.paused))
+    (resume,) = fires(core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1"), 1)))
+    assert resume.move.row.effects == (Effect.resume,)
+    core.on(e.Fired(resume.ticket, e.Result.written))
+    assert triggers(core.on(e.JobDone(UUID, Job.resume, Guest.running))) == [("started", Domain.start)]
+
+
+def test_a_conflict_ends_when_its_guest_is_gone_or_its_node_is_proven_off():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    assert seen(core, vm(Domain.conflict, Want.stop, target="hv1")) == []
+    assert triggers(core.on(e.GuestSeen(UUID, Guest.absent))) == [("cleared", Domain.stop)]
+    core = working()
+    assert seen(core, vm(Domain.conflict, Want.stop, target="hv3")) == []
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    fenced = core.on(e.NodeSeen("hv3", node("hv3", Daemon.fenced, fence=Fence.proven, by="hv1"), 9))
+    assert triggers(fenced) == [("cleared", Domain.stop)]
+
+
+# ---- waits that count
+
+
+def test_a_vm_that_failed_waits_before_it_is_claimed_again():
+    core = working()
+    answers = core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1", restarts=2), 1))
+    assert triggers(answers) == []
+    (wait,) = (wait for wait in waits(answers) if wait.startswith(UUID))
+    assert triggers(core.on(e.Due(wait))) == [("claim", Domain.boot)]
+
+
+def test_failures_are_forgotten_after_a_while_and_not_before():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    answers = core.on(e.DomainSeen(UUID, vm(owner="hv1", restarts=2), 1))
+    assert triggers(answers) == []
+    ((wait, seconds),) = ((wait, seconds) for wait, seconds in waits(answers).items() if wait.startswith(UUID))
+    assert seconds == Settings().steady_s
+    assert triggers(core.on(e.Due(wait))) == [("forget", None)]
+
+
+# ---- nodes and fences
+
+
+def test_a_node_takes_work_only_when_its_guests_are_counted():
+    core = connected()
+    core.on(e.HypervisorLost())
+    (join,) = fires(core.on(e.Synced()))
+    core.on(e.Fired(join.ticket, e.Result.written))
+    joined = core.on(e.NodeSeen("hv1", node("hv1", Daemon.init), 6))
+    assert triggers(joined, "node hv1") == []
+    assert triggers(core.on(e.Inventory({})), "node hv1") == [("ready", Daemon.run)]
+
+
+def test_a_lost_node_that_no_vm_names_is_not_even_suspected():
+    core = working()
+    assert triggers(core.on(e.AliveSeen(frozenset({"hv1", "hv2"}))), "node hv3") == []
+    assert triggers(core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3)), "node hv3") == [("suspect", Fence.evidence)]
+
+
+def fencing(fence, daemon):
+    """A Core that holds the fence of hv3, which a VM names, and has asked for its power; the answer to give, and the events it led to."""
+    core = working()
+    core.known.session_is_old = True
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    ticket = next(ticket for ticket, (key, _) in core.asked.items() if key == "node hv3")
+    core.on(e.Fired(ticket, e.Result.written))
+    answers = core.on(e.NodeSeen("hv3", node("hv3", daemon, fence=fence, by="hv1"), 7))
+    return core, ticket, answers
+
+
+def test_a_fence_whose_device_is_silent_is_passed_on():
+    core, ticket, _ = fencing(Fence.evidence, Daemon.run)
+    assert triggers(core.on(e.PowerRead("hv3", ticket, Power.silent)), "node hv3") == [("pass_on", None)]
+
+
+def test_a_fence_is_left_to_its_holder_while_that_works():
+    core = working()
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    core.on(e.Fired(next(iter(core.asked)), e.Result.lost))
+    held = core.on(e.NodeSeen("hv3", node("hv3", fence=Fence.evidence, by="hv2"), 7))
+    assert triggers(held, "node hv3") == []
+    assert triggers(core.on(e.AliveSeen(frozenset({"hv1"}))), "node hv3") == [("adopt", None)]
+
+
+def test_nothing_is_declared_or_shot_while_the_power_is_being_read_nor_before_its_time():
+    core, ticket, answers = fencing(Fence.throws, Daemon.dead)
+    (throws,) = (wait for wait in waits(answers) if wait.startswith("hv3 throws"))
+    assert triggers(core.on(e.Due(throws)), "node hv3") == []
+    assert triggers(core.on(e.PowerRead("hv3", ticket, Power.on)), "node hv3") == [("shoot", Fence.shot)]
+
+
+@pytest.mark.parametrize(("power_back", "fired"), [(True, [("power_on", None)]), (False, [])])
+def test_a_fenced_node_is_switched_on_again_after_its_delay_where_that_is_the_policy(power_back, fired):
+    core, ticket, _ = fencing(Fence.evidence, Daemon.run)
+    core.known.settings = Settings(power_back=power_back)
+    (prove,) = fires(core.on(e.PowerRead("hv3", ticket, Power.off)))
+    core.on(e.Fired(prove.ticket, e.Result.written))
+    answers = core.on(e.NodeSeen("hv3", node("hv3", Daemon.fenced, fence=Fence.proven, by="hv1"), 8))
+    assert triggers(answers, "node hv3") == []
+    (delay,) = (wait for wait in waits(answers) if wait.startswith("hv3 proven"))
+    assert triggers(core.on(e.Due(delay)), "node hv3") == fired
