@@ -33,7 +33,8 @@ def amend_change(
     Raises `Unwritable` when more than that differs: whatever moves a VM is a row of its table.
     """
     old = seen.value
-    same = replace(old, policy=record.policy, memory_mib=record.memory_mib, vcpus=record.vcpus, request=record.request)
+    free = {name: getattr(record, name) for name in ("policy", "memory_mib", "vcpus", "locked", "request")}
+    same = replace(old, **free)
     if record != same:
         raise Unwritable(f"{old.name} cannot be amended: its life is a matter of its table, its name and UUID stay")
     if xml is not None and not 0 < len(xml[0]) <= MAX_XML_BYTES:

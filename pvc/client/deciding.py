@@ -1,0 +1,88 @@
+"""May I, and if not, why? The tables answer, with everything that a client knows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pvc.client.snapshot import Snapshot
+from pvc.cluster.records import DomainRecord
+from pvc.core.decide import RULES, Move
+from pvc.core.facts import Options, client_view
+from pvc.errors import NotFound, Refused, unknown
+from pvc.fsm.domain import DOMAIN
+from pvc.fsm.row import explain
+from pvc.fsm.states import By
+from pvc.fsm.views import DomainView, with_choice
+
+PLACING = ("start", "migrate", "move", "unmigrate")
+"""Commands that depend on which nodes can take the VM."""
+
+AWAY = ("migrate", "move")
+
+INFINITIVES = {
+    "start": "be started",
+    "stop": "be stopped",
+    "shutdown": "be shut down",
+    "restart": "be restarted",
+    "disable": "be disabled",
+    "enable": "be enabled",
+    "undefine": "be undefined",
+    "migrate": "migrate",
+    "unmigrate": "go home",
+    "move": "move",
+    "cancel": "be cancelled",
+    "resolve_keep": "be resolved",
+    "resolve_stop": "be resolved",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Possibility:
+    """One command: the nodes it may choose, best first, or why it is refused."""
+
+    trigger: str
+    targets: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def decide(trigger: str, record: DomainRecord, snapshot: Snapshot, op_id: str, target: str | None = None) -> Move:
+    """The transition that this command is, towards this node or the best one; raises Refused with the table's reason."""
+    if target is not None and target not in snapshot.nodes:
+        raise NotFound(unknown("node", target, snapshot.nodes), "pvc node list")
+    for move in _moves(record, snapshot, op_id):
+        assert isinstance(move.view, DomainView)
+        if move.row.trigger == trigger and (target is None or not move.row.chooses or move.view.choice == target):
+            return move
+    reason = _why_not(trigger, record, snapshot, target)
+    next_step = "pvc node list" if trigger in PLACING and "take it" in reason else f"pvc vm explain {record.name}"
+    raise Refused(f"{record.name} cannot {INFINITIVES[trigger]}: {reason}", next_step)
+
+
+def possibilities(record: DomainRecord, snapshot: Snapshot) -> Iterator[Possibility]:
+    """Every command that there is, in the order of the table, and what the table says to it now."""
+    allowed: dict[str, list[str]] = {}
+    for move in _moves(record, snapshot, "op"):
+        assert isinstance(move.view, DomainView)
+        allowed.setdefault(move.row.trigger, []).extend([str(move.view.choice)] if move.row.chooses else [])
+    for trigger in dict.fromkeys(row.trigger for row in DOMAIN.rows if row.by & By.CLIENT):
+        if trigger in allowed:
+            yield Possibility(trigger, tuple(allowed[trigger]))
+        else:
+            yield Possibility(trigger, reason=_why_not(trigger, record, snapshot, None))
+
+
+def _moves(record: DomainRecord, snapshot: Snapshot, op_id: str) -> tuple[Move, ...]:
+    ranking = snapshot.ranking(record)
+    # A node that failed to take it a moment ago is still better than none.
+    fits = sorted(ranking.fits, key=lambda name: name in record.life.avoid)
+    return RULES.client_moves(record.life, snapshot.facts(), Options(op_id=op_id, unfit=ranking.unfit), fits)
+
+
+def _why_not(trigger: str, record: DomainRecord, snapshot: Snapshot, target: str | None) -> str:
+    ranking = snapshot.ranking(record)
+    here = record.life.owner if record.life.owner is not None else record.life.home
+    unfit = (*ranking.unfit, (here, "it is there already")) if trigger in AWAY and here in ranking.fits else ranking.unfit
+    options = Options(unfit=tuple(sorted(unfit)))
+    fits = [name for name in ranking.fits if trigger not in AWAY or name != here] if target is None else ranking.fits
+    view = with_choice(client_view(record.life, snapshot.facts(), fits, options), target)
+    reason = explain(DOMAIN, record.life.state, trigger, By.CLIENT, view).reason
+    return reason or "nothing speaks against it now"

@@ -1,0 +1,166 @@
+"""The cluster as a client reads it: nodes with their statistics, VMs, and what follows from them for a decision."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pvc.cluster import znodes
+from pvc.cluster.evidence import Relied, Seen
+from pvc.cluster.formats import decode_config, decode_domain, decode_history, decode_node, decode_stats
+from pvc.cluster.names import is_name, is_uuid
+from pvc.cluster.records import (
+    ClusterConfig,
+    DomainOutline,
+    DomainRecord,
+    History,
+    NodeOutline,
+    NodeRecord,
+    NodeStats,
+    Unreadable,
+)
+from pvc.cluster.store import Store, Znode
+from pvc.core.facts import NodeFacts
+from pvc.core.policy import Ranking, rank
+from pvc.errors import NotFound, PvcError, unknown
+
+Vm = DomainRecord | DomainOutline | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNow:
+    """A node: its record and the version of it, whether it holds its session, and what its daemon last measured."""
+
+    name: str
+    record: NodeRecord | NodeOutline | Unreadable
+    version: int
+    alive: bool
+    stats: NodeStats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one round of reads showed; not one instant, so every write checks the versions that it was decided by."""
+
+    config: Seen[ClusterConfig]
+    nodes: Mapping[str, NodeNow] = field(default_factory=dict)
+    domains: Mapping[str, Seen[Vm]] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, NodeFacts]:
+        """The nodes whose records can be read, in the form that decisions are made from."""
+        return {
+            node.name: NodeFacts(node.record.life, node.alive, node.record.boot)
+            for node in self.nodes.values()
+            if isinstance(node.record, NodeRecord | NodeOutline)
+        }
+
+    def relied(self) -> Relied:
+        """The versions that a decision from this snapshot relies on."""
+        return Relied(
+            nodes={node.name: node.version for node in self.nodes.values()},
+            config=self.config.version,
+            alive=frozenset(node.name for node in self.nodes.values() if node.alive),
+        )
+
+    def ranking(self, record: DomainRecord) -> Ranking:
+        """The nodes that fit this VM, best first, with room counted for the VMs that are on their way."""
+        stats = {node.name: node.stats for node in self.nodes.values() if node.stats is not None}
+        return rank(record, self.facts(), stats, [other for other in self.records() if other.life.target is not None])
+
+    def records(self) -> Iterator[DomainRecord]:
+        """The VMs whose records can be read."""
+        return (seen.value for seen in self.domains.values() if isinstance(seen.value, DomainRecord))
+
+
+class Reader:
+    """Reads of one store, pipelined where they are many; every one of them is as new as what the leader had when asked."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def config(self) -> Seen[ClusterConfig]:
+        """The cluster; raises NotFound when there is none at this address."""
+        return _config(self.store.read(znodes.CONFIG, sync=True))
+
+    def snapshot(self, *, stats: bool = False, domains: bool = False) -> Snapshot:
+        """The cluster and its nodes, with their statistics and with all VMs where that is asked for."""
+        names = [name for name in self.store.children(znodes.NODES, sync=True) or () if is_name(name)]
+        alive = frozenset(self.store.children(znodes.ALIVE) or ())
+        measured = [znodes.stats(name) for name in names] if stats else []
+        uuids = [uuid for uuid in self.store.children(znodes.DOMAINS) or () if is_uuid(uuid)] if domains else []
+        paths = [znodes.CONFIG, *map(znodes.node, names), *measured, *map(znodes.domain, uuids)]
+        found = self.store.read_many(paths)
+        nodes = {name: _node(name, znode, alive, found.get(znodes.stats(name))) for name in names if (znode := found[znodes.node(name)])}
+        vms = {uuid: Seen(decode_domain(uuid, znode.data), znode.version) for uuid in uuids if (znode := found[znodes.domain(uuid)])}
+        return Snapshot(_config(found[znodes.CONFIG]), nodes, vms)
+
+    def uuid_of(self, name: str) -> str:
+        """The UUID of the VM with this name or UUID; raises NotFound with the nearest names."""
+        if is_uuid(name.lower()):
+            if self.store.read(znodes.domain(name.lower()), sync=True) is not None:
+                return name.lower()
+            raise NotFound(f"no VM has the UUID {name.lower()}.", "pvc vm list")
+        znode = self.store.read(znodes.name(name), sync=True) if is_name(name) else None
+        if znode is not None and is_uuid(text := znode.data.decode("ascii", "replace")):
+            return text
+        self.config()  # where there is no cluster, that is what has to be said
+        raise NotFound(unknown("VM", name, self.store.children(znodes.NAMES) or ()), "pvc vm list")
+
+    def domain(self, uuid: str) -> Seen[Vm] | None:
+        """The record of this VM, None when there is none."""
+        znode = self.store.read(znodes.domain(uuid), sync=True)
+        return None if znode is None else Seen(decode_domain(uuid, znode.data), znode.version)
+
+    def node(self, name: str) -> NodeNow:
+        """This node; raises NotFound with the nearest names."""
+        alive = frozenset(self.store.children(znodes.ALIVE, sync=True) or ())
+        znode, stats = (self.store.read(path(name)) if is_name(name) else None for path in (znodes.node, znodes.stats))
+        if znode is None:
+            self.config()
+            raise NotFound(unknown("node", name, self.store.children(znodes.NODES) or ()), "pvc node list")
+        return _node(name, znode, alive, stats)
+
+    def history(self, uuid: str) -> Seen[History] | Unreadable | None:
+        """The last transitions of this VM."""
+        path = znodes.history(uuid)
+        znode = self.store.read(path)
+        if znode is None:
+            return None
+        history = decode_history(path, znode.data)
+        return history if isinstance(history, Unreadable) else Seen(history, znode.version)
+
+    def xml(self, uuid: str) -> Seen[bytes]:
+        """The XML of this VM; raises NotFound when it is gone."""
+        znode = self.store.read(znodes.xml(uuid), sync=True)
+        if znode is None:
+            raise NotFound(f"the VM {uuid} has no XML any more.", "pvc vm list")
+        return Seen(znode.data, znode.version)
+
+    def named_by(self, node: str) -> tuple[str, ...]:
+        """The UUIDs of the VMs that name this node, as its index has them."""
+        return tuple(uuid for uuid in self.store.children(znodes.index(node), sync=True) or () if is_uuid(uuid))
+
+
+def readable(seen: Seen[Vm] | None, name: str) -> Seen[DomainRecord]:
+    """The record, when it is one that this version may write; raises what an admin has to know when it is not."""
+    if seen is None:
+        raise NotFound(f"{name} is gone.", "pvc vm list")
+    record = seen.value
+    if isinstance(record, Unreadable):
+        raise PvcError(f"{name}: {record}", "repair that znode by hand; nobody acts on it until then")
+    if isinstance(record, DomainOutline):
+        raise PvcError(f"{name} is written in version {record.version} of its format, which this PVC does not know", "use a newer pvc")
+    return Seen(record, seen.version)
+
+
+def _config(znode: Znode | None) -> Seen[ClusterConfig]:
+    if znode is None:
+        raise NotFound("there is no PVC cluster at this address", "pvc init NAME creates one; or give another address with -z")
+    config = decode_config(znode.data)
+    if isinstance(config, Unreadable):
+        raise PvcError(str(config), "repair that znode by hand, or use the version of pvc that wrote it")
+    return Seen(config, znode.version)
+
+
+def _node(name: str, znode: Znode, alive: frozenset[str], stats: Znode | None) -> NodeNow:
+    measured = None if stats is None else decode_stats(name, stats.data)
+    known = measured if isinstance(measured, NodeStats) and measured.tick else None  # with tick 0, nothing was measured yet
+    return NodeNow(name, decode_node(name, znode.data), znode.version, name in alive, known)
