@@ -103,7 +103,8 @@ class Intake:
         self._answered(domain_key(event.uuid), known)
         if isinstance(event.record, Unreadable):
             self._say(f"{event.record}; the VM is left as it is")
-        if event.record is None and known.guest in (Guest.absent, Guest.unknown):
+        here = known.guest is not Guest.absent if self.known.inventory else known.guest is not Guest.unknown
+        if event.record is None and not here and known.job is Job.none:  # it may only be told late that another node has it now
             del self.known.domains[event.uuid]
         self._rewait_domain(known)
         others = self._waiting_to_move() if moved else ()

@@ -298,3 +298,14 @@ def test_a_flush_moves_only_so_many_guests_at_a_time():
     core.on(e.GuestSeen(first, Guest.absent))
     done = fires(core.on(e.DomainSeen(first, replace(vm(owner="hv2"), uuid=first), 3)))
     assert [answer.move.row.trigger for answer in done if answer.key.startswith("domain")] == ["evacuate"]
+
+
+def test_a_job_in_flight_is_not_forgotten_with_the_record():
+    """One index loses a VM before another has it: the record seems to be gone for a moment, and the guest is being created."""
+    core = working()
+    (claim,) = fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1)))
+    core.on(e.Fired(claim.ticket, e.Result.written))
+    core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1"), 2))
+    core.on(e.DomainSeen(UUID, None))
+    assert fires(core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1"), 2))) == []
+    assert core.known.domains[UUID].job is Job.create
