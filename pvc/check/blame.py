@@ -5,7 +5,7 @@ Each function returns what is wrong, and nothing when nothing is.
 
 from pvc.check.block import OFF, Block
 from pvc.core.decide import Move
-from pvc.fsm.states import By, Domain, Guest, Job, Migration, Want
+from pvc.fsm.states import By, Domain, Guest, Job, Migration, Request, Want
 from pvc.fsm.views import DomainView, Life
 
 TAKES_OVER = {(Job.shutdown, Job.destroy), (Job.migrate, Job.abort)}
@@ -28,6 +28,10 @@ def blame_wish(move: Move, life: Life) -> str:
     """What the admin wants, against what is written."""
     old = move.view.life
     assert isinstance(old, Life)
+    if move.row.writes and life == old:
+        return "a write changes nothing: whoever has a reason for it has it again at once"
+    if old.request is Request.restart and life.request is not Request.restart and life.state in (Domain.start, Domain.migrate):
+        return "a restart that was asked for is forgotten"
     if move.by & By.CLIENT:
         return ""
     if life.want is not old.want:
@@ -46,8 +50,11 @@ def blame_record(block: Block, move: Move, life: Life) -> str:
     old, view = move.view.life, move.view
     assert isinstance(old, Life)
     assert isinstance(view, DomainView)
+    if life.phase in (Migration.asked, Migration.accepted, Migration.moving) and life.target == life.owner:
+        return "a VM is moved to where it is"
     if move.by & By.CLIENT or old.owner is None:
-        return "a node took a VM that it may not take" if life.owner not in (None, *view.fits) and old.owner is None else ""
+        claimed = old.owner is None and life.owner is not None and old.state is not Domain.conflict
+        return "a node took a VM that it may not take" if claimed and life.owner not in view.fits else ""
     guest, job = block.slots[old.owner][:2]
     if life.state is Domain.start and old.state is not Domain.start and guest is not Guest.running:
         return "a VM is called started while its guest does not run"

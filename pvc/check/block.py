@@ -13,6 +13,9 @@ FRESH, HIDDEN, STALE = "same boot", "rebooted, record does not show it yet", "re
 OFF = (Domain.stop, Domain.disable, Domain.failed, Domain.delete)
 """The states in which nobody owns a VM and nothing of it should run."""
 
+OWNED = (Domain.boot, Domain.start, Domain.shutdown, Domain.restart, Domain.destroy, Domain.migrate)
+"""The states in which a daemon owns a VM."""
+
 
 class Write(NamedTuple):
     """A write on its way: the row that was decided, and the record that it makes."""
@@ -120,13 +123,6 @@ def permuted(block: Block, perm: tuple[int, ...]) -> Block:
 def copies(block: Block) -> int:
     """How many guests of this VM run."""
     return sum(slot.guest is Guest.running for slot in block.slots)
-
-
-def verdict(block: Block) -> str:
-    """What is wrong with this VM, in words; empty when nothing is."""
-    if block.broken:
-        return block.broken
-    return "two guests of one VM run" if copies(block) > 1 else ""
 
 
 def held(block: Block) -> int:

@@ -40,8 +40,8 @@ LEFT_OPEN = frozenset(
         *(g.WANTS_UP, g.WANTS_DOWN, g.WANTS_STOP, g.WANTS_DISABLE, g.WANTS_DELETE, g.WANTS_HARD, g.WANTS_SOFT),
         *(g.NOT_STOP_YET, g.NOT_SHUTDOWN_YET, g.NOT_DISABLE_YET, g.NOT_DELETE_YET, g.NOT_RESTART_YET, g.NOT_CANCEL_YET),
         *(g.ASKED_RESTART, g.ASKED_HOME, g.NOTHING_ASKED, g.CALLED_OFF, g.ADMIN_CALLED_OFF, g.NOT_CALLED_OFF, g.HOPELESS),
-        *(g.DUE, g.BUDGET, g.NO_BUDGET, g.RESTARTED, g.BACKED_OFF, g.AVOIDS, g.STAYS_OFF, g.COLD, g.LEAVING, g.CALLING),
-        *(g.CHOICE_UNTRIED, g.TARGET_UNFIT, g.HOME_FITS, g.HOME_UNTRIED, g.DISPLACED, g.NO_TARGET, g.TARGET_CHOSEN),
+        *(g.DUE, g.BUDGET, g.NO_BUDGET, g.RESTARTED, g.BACKED_OFF, g.AVOIDS, g.STAYS_OFF, g.LIVE, g.COLD, g.LEAVING, g.CALLING),
+        *(g.CHOICE_NOT_HOME, g.CHOICE_UNTRIED, g.TARGET_UNFIT, g.HOME_FITS, g.HOME_UNTRIED, g.DISPLACED, g.NO_TARGET, g.TARGET_CHOSEN),
         *(
             g.HOLDER_GONE,
             g.NODE_DUE,
@@ -102,6 +102,9 @@ class CoarseGuestModel(GuestModel):
     """One VM, coarsely."""
 
     hypervisors = CoarseHypervisor
+
+    def unheard(self, life: Life, nodes: Nodes, moves: Iterable[Move]) -> None:
+        """Nothing: which words are news depends on what is wanted."""
 
     def bounded(self, life: Life) -> Life:
         """The record as it is kept here."""
@@ -166,6 +169,10 @@ class CoarseNodeModel(NodeModel):
     """The nodes, coarsely: of a fence only the proof is kept, and of its readings only that the power was read as off, or that it is
     being cut.
     """
+
+    def verdict(self, hosts: Hosts) -> str:
+        """Nothing: which node is suspected is not kept here."""
+        return ""
 
     def tidied(self, hosts: Hosts) -> Hosts:
         """The hosts as they are kept here: any live node may hold the fence, and any phase short of proof may be any other."""

@@ -41,6 +41,7 @@ NOT_MODELLED = {
     "a guest that somebody started by hand, or a conflict about one": (
         "domain resolve_keep",
         "domain resolve_stop",
+        "domain unpause",
         "domain collide",
         "domain cleared 1",
         "domain cleared 2",

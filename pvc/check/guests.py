@@ -6,11 +6,13 @@ them apart, to show on small cases that this changes no verdict.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import product
 
 from pvc.check.blame import blame, blame_loss, blame_order, blame_record, blame_wish
-from pvc.check.block import FRESH, Block, Seen, Slot, View, bounded, with_slot
+from pvc.check.block import FRESH, Block, Seen, Slot, View, bounded, copies, held, with_slot
 from pvc.check.hypervisor import Hypervisor, Step
+from pvc.check.wishes import WORDS, Word, unheard
 from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import JOBS, Local, NodeFacts, Nodes, Options
 from pvc.fsm.row import Row
@@ -32,8 +34,9 @@ def _facts(seen: Seen) -> NodeFacts:
 class GuestModel:
     """All moves of one VM among ``nodes`` nodes.
 
-    ``budgets`` are the numbers of restarts that may be left at any decision. Where it is ``calm``, nothing ever fails, so no guest may be
-    lost.
+    ``budgets`` are the numbers of restarts that may be left at any decision, ``options`` are the VM's policies. Where it is ``calm``,
+    nothing ever fails, so no guest may be lost. Of what an admin may say, the words that are ``heard`` have to be. Where the ``hypervisor``
+    lets guests be started by hand, who runs what is not judged, only what follows.
     """
 
     hypervisors: type[Hypervisor] = Hypervisor
@@ -46,12 +49,16 @@ class GuestModel:
         hypervisor: Hypervisor | None = None,
         budgets: tuple[int, ...] = (1, 0),
         calm: bool = False,
+        heard: frozenset[str] = WORDS,
+        options: Options = Options(caretaker=True),  # noqa: B008 - frozen
     ) -> None:
         self.nodes = nodes
         self.rules = rules
         self.handover = handover
         self.budgets = budgets
         self.calm = calm
+        self.heard = heard
+        self.options = options
         self.hypervisor = hypervisor or self.hypervisors(handover)
 
     def initial(self) -> Block:
@@ -61,13 +68,21 @@ class GuestModel:
     def steps(self, view: View, block: Block) -> Iterator[Step]:
         """Every move of this VM while the nodes look like this."""
         nodes = facts(view)
-        for move in self._client_moves(block.life, nodes):
+        moves = tuple(self._client_moves(block.life, nodes))
+        for move in moves:
             yield Step(("client", move.row.trigger, chosen(move)), "C", self._written(block, move))
+        word = self.unheard(block.life, nodes, moves)
+        if word is not None:
+            yield Step(("client", *word), "C", block._replace(broken=f"an admin may not say '{word[0]}' to a VM in {block.life.state}"))
         for i, seen in enumerate(view):
             if seen.acts:
                 yield from self._decide(nodes, block, i)
             if seen.powered:
                 yield from self.hypervisor.steps(view, block, i)
+
+    def unheard(self, life: Life, nodes: Nodes, moves: Iterable[Move]) -> Word | None:
+        """A word that an admin should be able to say here, and is not."""
+        return unheard(life, nodes, moves, self.heard)
 
     def bounded(self, life: Life) -> Life:
         """The same record without what no guard reads in its state."""
@@ -76,7 +91,19 @@ class GuestModel:
     def blame(self, block: Block, move: Move, life: Life) -> str:
         """What is wrong with a write, in words; empty when nothing is."""
         lost = blame_loss(move, life) if self.calm else ""
-        return blame(block, move, life) or blame_wish(move, life) or blame_record(block, move, life) or lost
+        twice = "" if self.hypervisor.by_hand else blame(block, move, life)
+        return twice or blame_wish(move, life) or blame_record(block, move, life) or lost
+
+    def verdict(self, block: Block) -> str:
+        """What is wrong with this VM, in words; empty when nothing is."""
+        if block.broken:
+            return block.broken
+        return "two guests of one VM run" if copies(block) > 1 and not self.hypervisor.by_hand else ""
+
+    def held(self, block: Block) -> int:
+        """What a node's flush asks of this VM: bit i, it is on node i; bit nodes + i, it is to be called home to node i."""
+        bits = held(block)
+        return bits if self.options.live else bits & ((1 << self.nodes) - 1)
 
     def blame_order(self, block: Block, i: int, move: Move, job: Job) -> str:
         """What is wrong with an order to a hypervisor, in words; empty when nothing is."""
@@ -94,7 +121,7 @@ class GuestModel:
         local = Local(*block.slots[i][:2])
         known: set[tuple[Row, int | None]] = set()
         for due, budget in product((False, True), self.budgets):
-            for move in self.rules.domain_moves(i, block.life, local, nodes, Options(budget=budget, due=due, caretaker=True)):
+            for move in self.rules.domain_moves(i, block.life, local, nodes, replace(self.options, budget=budget, due=due)):
                 key = (move.row, chosen(move))
                 if key not in known:
                     known.add(key)

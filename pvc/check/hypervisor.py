@@ -32,7 +32,8 @@ class Hypervisor:
     """The hypervisors of all nodes.
 
     Live migrations to a ``stubborn`` node always fail, whatever else is well. With ``endless`` ones, no migration ends by itself, and no
-    guest heeds a request to power itself off. ``open_door`` plants hypervisors that take a migration which nobody accepted.
+    guest heeds a request to power itself off. With ``by_hand`` somebody may start a guest past PVC. ``open_door`` plants hypervisors that
+    take a migration which nobody accepted.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class Hypervisor:
         open_door: bool = False,
         stubborn: frozenset[int] = frozenset(),
         endless: bool = False,
+        by_hand: bool = False,
     ) -> None:
         self.handover = handover
         self.endless = endless
+        self.by_hand = by_hand
         self.open_door = open_door
         self.stubborn = stubborn
 
@@ -53,6 +56,8 @@ class Hypervisor:
         if slot.guest is not Guest.absent:
             job = Job.none if slot.job is Job.shutdown else slot.job
             yield Step(("guest dies", i), "F", with_slot(block, i, changed(slot, Guest.absent, job)))
+        elif self.by_hand and slot.job is Job.none:
+            yield Step(("guest is started by hand", i), "C", with_slot(block, i, changed(slot, Guest.running)))
         if self.endless and slot.job in (Job.shutdown, Job.migrate):
             return
         if slot.job in (Job.migrate, Job.abort):

@@ -124,8 +124,11 @@ def block_rests(view: View, block: Block) -> bool:
     """Whether a VM is where it may stay for ever, and the hypervisors agree."""
     life = block.life
     owner = None if life.owner is None else view[life.owner]
-    if owner is not None and owner.stopped and owner.powered:
+    found = view[life.target] if life.state is Domain.conflict and life.target is not None else None
+    if any(seen is not None and seen.stopped and seen.powered for seen in (owner, found)):
         return True  # it waits for its node's daemon, which an admin stopped
+    if found is not None and life.target is not None:  # it waits for an admin, as long as what was found is where a daemon sees it
+        return found.acts and block.slots[life.target].guest in (Guest.running, Guest.paused)
     if life.state not in RESTING or any(slot.job is not Job.none for slot in block.slots):
         return False
     for i, slot in enumerate(block.slots):

@@ -14,16 +14,18 @@ from pvc.check.guests import GuestModel
 from pvc.check.hypervisor import Hypervisor
 from pvc.check.liveness import settle
 from pvc.check.mutants import Mutant, with_rows
+from pvc.check.nodes import NodeModel
 from pvc.check.space import Size, Space
 from pvc.check.watching import Watcher, watch, watched
+from pvc.check.wishes import WORDS
 from pvc.core.decide import RULES, Rules
+from pvc.core.facts import Options
 from pvc.fsm.row import TableError
 from pvc.fsm.states import By, Handover
-from pvc.fsm.tables import TABLES
 
-EVERYTHING = frozenset(row.trigger for row in TABLES["domain"].rows if row.by is By.CLIENT)
 MOVES = frozenset({"start", "stop", "migrate", "resolve_keep"})
 ENDS = frozenset({"start", "shutdown", "disable", "undefine", "restart", "resolve_keep"})
+RESOLVES = frozenset({"start", "stop", "resolve_keep", "resolve_stop"})
 """What admins say in worlds where they say little; a conflict never comes up, and without a word for it the tables would be unsound."""
 MOST = 2  # a world that grows beyond so many times its size is given up
 
@@ -32,22 +34,25 @@ MOST = 2  # a world that grows beyond so many times its size is given up
 class World:
     """A small model that is checked: its size, its bound on faults, what an admin says in it, and how hypervisors behave.
 
-    In a ``hard`` world a migration to hv2 always fails, in an ``endless`` one nothing that a guest should do by itself ever ends. Where VMs
-    are ``persistent``, they never use up their restarts.
+    In a ``hard`` world a migration to hv2 always fails, in an ``endless`` one nothing that a guest should do by itself ever ends, and in
+    one that is ``by_hand`` somebody may start guests past PVC, and nobody flushes a node. Where VMs are ``persistent``, they never use up
+    their restarts; where they are ``cold``, their policy is to be shut down and started elsewhere.
     """
 
     name: str
     size: Size
     faults: int | None = None
     settles: bool = True
-    heard: frozenset[str] = EVERYTHING
+    heard: frozenset[str] = WORDS
     hard: bool = False
     endless: bool = False
+    by_hand: bool = False
     persistent: bool = False
+    cold: bool = False
 
     def rules(self, rules: Rules) -> Rules:
         """The tables, without what no admin says here."""
-        if self.heard is EVERYTHING:
+        if self.heard is WORDS:
             return rules
         heard = tuple(row for row in rules.tables["domain"].rows if row.by is not By.CLIENT or row.trigger in self.heard)
         return Rules(with_rows({"domain": heard}, rules.tables))
@@ -57,9 +62,18 @@ class World:
         if not self.size.exact:
             return Space(self.size, rules)
         handover = self.size.handover
-        hypervisor = Hypervisor(handover, stubborn=frozenset({1} if self.hard else ()), endless=self.endless)
-        budgets = (1,) if self.persistent else (1, 0)
-        return Space(self.size, rules, guest_model=GuestModel(self.size.nodes, handover, rules, hypervisor, budgets, calm=self.faults == 0))
+        stubborn = frozenset({1} if self.hard else ())
+        guests = GuestModel(
+            self.size.nodes,
+            handover,
+            rules,
+            Hypervisor(handover, stubborn=stubborn, endless=self.endless, by_hand=self.by_hand),
+            budgets=(1,) if self.persistent else (1, 0),
+            calm=self.faults == 0 and not self.cold,
+            heard=self.heard,
+            options=Options(live=not self.cold, cold=self.cold, caretaker=True),
+        )
+        return Space(self.size, rules, NodeModel(rules, flushes=not self.by_hand), guests)
 
 
 PAUSED, LIBVIRT = Handover.paused, Handover.libvirt
@@ -70,6 +84,8 @@ WORLDS = (
     World("coarse, any faults, libvirt", Size(2, 1, LIBVIRT, exact=False), None, settles=False),
     World("moves, no fault, libvirt", Size(2, 1, LIBVIRT), 0, heard=MOVES),
     World("moves, no fault, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, heard=MOVES, hard=True),
+    World("no fault, VMs that do not move live", Size(2, 1, PAUSED), 0, heard=MOVES, cold=True),
+    World("guests started by hand, one fault", Size(2, 1, PAUSED), 1, heard=RESOLVES, persistent=True, by_hand=True),
     World("no fault, nothing ends by itself", Size(2, 1, PAUSED), 0, heard=MOVES | ENDS, endless=True),
     World("all that an admin says, no fault", Size(2, 1, PAUSED), 0),
     World("moves, one fault, paused", Size(2, 1, PAUSED), 1, heard=MOVES),

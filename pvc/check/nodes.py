@@ -68,11 +68,16 @@ def facts(hosts: Hosts) -> dict[int, NodeFacts]:
 
 
 class NodeModel:
-    """All moves of the node part; ``lies`` plants a fence device that confirms what it did not do."""
+    """All moves of the node part, an admin's that ``flushes`` included; ``lies`` plants a fence device that confirms what it did not do."""
 
-    def __init__(self, rules: Rules = RULES, lies: bool = False) -> None:
+    def __init__(self, rules: Rules = RULES, lies: bool = False, flushes: bool = True) -> None:
         self.rules = rules
         self.lies = lies
+        self.flushes = flushes
+
+    def verdict(self, hosts: Hosts) -> str:
+        """What is wrong with the nodes, in words: a fence is about whoever holds no session, and ends with the write that begins one."""
+        return "a node that holds its session is under a fence" if any(map(_suspected, hosts)) else ""
 
     def steps(self, hosts: Hosts) -> Iterator[Step]:
         """Every move of the node part from here."""
@@ -172,9 +177,9 @@ class NodeModel:
     def _client(self, hosts: Hosts, i: int) -> Iterator[Step]:
         host, flush, fence = hosts[i], self.rules.tables["flush"], self.rules.tables["fence"]
         view = NodeView(host.life, i, alive=host.phys in WITH_SESSION)
-        for row in enabled(flush, host.life.flush, By.CLIENT, view):
+        for row in enabled(flush, host.life.flush, By.CLIENT, view) if self.flushes else ():
             yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(flush, row, view))))
-        if host.phys is Phys.OFF:  # the operator looks before giving their word
+        if host.phys in (Phys.OFF, Phys.OFF_S):  # the operator looks before giving their word
             for row in enabled(fence, host.life.fence, By.CLIENT, view):
                 yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(fence, row, view), reading=Power.unread)))
 
@@ -199,6 +204,10 @@ def _asks(move: Move) -> bool:
     """Whether a row asks for the absence of VMs; which there are, only the whole state knows."""
     assert isinstance(move.view, NodeView)
     return move.row.refuse(replace(move.view, holds=("a VM",), uncalled=("a VM",))) is not None
+
+
+def _suspected(host: Host) -> bool:
+    return host.phys in WITH_SESSION and host.life.fence is not Fence.none
 
 
 def put(hosts: Hosts, i: int, host: Host) -> Hosts:

@@ -18,7 +18,7 @@ import numpy as np
 
 from pvc.check import nodes
 from pvc.check.arrays import Column, Interned, Numbers, Rows
-from pvc.check.block import Block, View, held, joined, permuted, powerless, verdict
+from pvc.check.block import Block, View, joined, permuted, powerless
 from pvc.check.coarse import CoarseGuestModel, CoarseNodeModel
 from pvc.check.guests import GuestModel
 from pvc.check.nodes import Host, Hosts, NodeModel, view
@@ -82,8 +82,9 @@ class Space:
         self.ways = Column(self._ways)
         self.renamed = [Column(lambda b, p=perm: self.blocks(permuted(self.blocks.items[b], p))) for perm in self.perms]  # type: ignore[misc]
         self.touched = [Column(lambda b, op=op: self.blocks(self._touch(b, op))) for op in range(1 + 2 * size.nodes)]  # type: ignore[misc]
-        self.held = Column(lambda b: held(self.blocks.items[b]))
-        self.bad = Column(lambda b: int(bool(verdict(self.blocks.items[b]))))
+        self.held = Column(lambda b: self.guest_model.held(self.blocks.items[b]))
+        self.bad = Column(lambda b: int(bool(self.guest_model.verdict(self.blocks.items[b]))))
+        self.bad_nodes = Column(lambda n: int(bool(self.node_model.verdict(self.hosts.items[n]))))
         self.node_rows = Rows(4, self._node_rows)
         self.guest_rows = Rows(2, self._guest_rows)
         self._least_form: dict[int, tuple[int, int]] = {}
@@ -98,7 +99,7 @@ class Space:
         self.node_rows.inherit(base.node_rows, nodes_differ)
 
     def _columns(self) -> list[Column]:
-        return [self.view_of, self.least, self.ways, self.held, self.bad, *self.renamed, *self.touched]
+        return [self.view_of, self.least, self.ways, self.held, self.bad, self.bad_nodes, *self.renamed, *self.touched]
 
     # ---- numbers and states
 
@@ -118,8 +119,9 @@ class Space:
         return State(self.hosts.items[int(node[0])], tuple(self.blocks.items[b] for b in blocks[0].tolist()))
 
     def verdicts(self, number: int) -> tuple[str, ...]:
-        """What is wrong with each VM in a state; empty words when nothing is."""
-        return tuple(map(verdict, self.unpack(number).blocks))
+        """What is wrong with each VM in a state, and with its nodes; empty words when nothing is."""
+        state = self.unpack(number)
+        return (*map(self.guest_model.verdict, state.blocks), self.node_model.verdict(state.hosts))
 
     def split(self, states: Numbers) -> tuple[Numbers, Numbers]:
         """Node parts and blocks (shape (states, vms)) of many states."""
@@ -239,10 +241,9 @@ class Space:
 
     def is_bad(self, states: Numbers) -> Any:
         """Which of these states violate safety."""
-        _, blocks = self.split(states)
-        if not self.size.vms:
-            return np.zeros(len(states), dtype=bool)
-        return self.bad[blocks.reshape(-1)].reshape(-1, self.size.vms).any(axis=1)
+        node, blocks = self.split(states)
+        bad = self.bad_nodes[node] == 1
+        return bad | self.bad[blocks.reshape(-1)].reshape(-1, self.size.vms).any(axis=1) if self.size.vms else bad
 
     # ---- one state at a time, with words
 
@@ -250,7 +251,7 @@ class Space:
         """Every move from one state, names as they are: label, class, state after it."""
         for step in self.node_model.steps(state.hosts):
             code = condition(step, self.size.nodes)
-            if code and any(held(block) >> (code - 1) & 1 for block in state.blocks):
+            if code and any(self.guest_model.held(block) >> (code - 1) & 1 for block in state.blocks):
                 continue
             blocks = state.blocks
             if step.clears >= 0:

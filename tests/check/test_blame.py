@@ -1,5 +1,7 @@
 """What is judged beyond what the records say: orders, jobs, copies, and guests that are lost."""
 
+import pytest
+
 from pvc.check.coarse import CoarseNodeModel
 from pvc.check.explore import explore, trace
 from pvc.check.space import Size, Space
@@ -12,7 +14,7 @@ def found(space, faults):
     """The first violation in words, and the number of moves there."""
     result = explore(space, faults, most=3_000_000)
     assert result.violation is not None
-    return space.verdicts(result.violation)[0], len(trace(result, result.violation))
+    return next(filter(None, space.verdicts(result.violation))), len(trace(result, result.violation))
 
 
 def test_two_jobs_at_once():
@@ -41,6 +43,35 @@ def test_a_migration_that_is_called_over_while_libvirt_copies():
     verdict, moves = found(Space(Size(2, 1), rules), 0)
     assert verdict == "a VM was let go of while a migrate job is in flight"
     assert moves <= 9
+
+
+def test_a_write_that_changes_nothing():
+    rules = planted("domain", "stop", lambda row: g.NOT_STOP_YET in row.guards, guards=())
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a write changes nothing: whoever has a reason for it has it again at once"
+    assert moves <= 4
+
+
+def test_a_restart_that_gets_lost_in_a_migration():
+    rules = planted("domain", "migrate", guards=lambda row: without(row, g.NOT_RESTART_YET))
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a restart that was asked for is forgotten"
+    assert moves <= 6
+
+
+def test_a_migration_to_where_the_guest_is():
+    rules = planted("domain", "migrate", guards=lambda row: without(row, g.CHOICE_OTHER))
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a VM is moved to where it is"
+    assert moves <= 5
+
+
+@pytest.mark.parametrize(("trigger", "faults"), [("suspect", 0), ("confirm", None)])
+def test_a_fence_for_a_node_that_holds_its_session(trigger, faults):
+    rules = planted("fence", trigger, guards=lambda row: without(row, g.LOST))
+    verdict, moves = found(Space(Size(2, 0), rules), faults)
+    assert verdict == "a node that holds its session is under a fence"
+    assert moves <= 3
 
 
 def test_a_guest_that_is_lost_although_nothing_failed():
