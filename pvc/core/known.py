@@ -170,11 +170,19 @@ class Known:
 
     def _uncalled(self) -> Iterator[str]:
         for record in self.records():
-            life = record.life
-            away = life.owner not in (None, self.me) and life.home == self.me
-            undisturbed = life.state is Domain.start and life.request is Request.none
-            if away and undisturbed and record.policy.migration is Method.live:
+            belongs = record.life.home == self.me and record.policy.migration is Method.live
+            if belongs and self._will_be_away(record.life):
                 yield record.name
+
+    def _will_be_away(self, life: Life) -> bool:
+        """Whether it runs elsewhere and was not called, or is about to: on its way there, as when a flush was called off (H53).
+
+        One that is still to be placed does not count: it may wait for this very node to be ready.
+        """
+        if life.state is Domain.migrate:
+            return life.target != self.me
+        away = life.owner not in (None, self.me)
+        return away and (life.state in (Domain.boot, Domain.restart) or (life.state is Domain.start and life.request is Request.none))
 
     def watch(self, name: str) -> Watch:
         """What this daemon observes of another node beyond its record."""

@@ -8,7 +8,7 @@ from pvc.cluster.records import ClusterConfig, DomainRecord, Hold, NodeRecord, N
 from pvc.core import events as e
 from pvc.core.core import Core
 from pvc.core.settings import Settings
-from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Migration, Power, Want
+from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Migration, Power, Request, Want
 from pvc.fsm.views import Life, NodeLife
 
 UUID = "00000000-0000-4000-8000-000000000000"
@@ -309,3 +309,21 @@ def test_a_job_in_flight_is_not_forgotten_with_the_record():
     core.on(e.DomainSeen(UUID, None))
     assert fires(core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1"), 2))) == []
     assert core.known.domains[UUID].job is Job.create
+
+
+@pytest.mark.parametrize(
+    ("life", "awaited"),
+    [
+        ({"state": Domain.migrate, "owner": "hv1", "target": "hv2", "phase": Migration.moving}, True),
+        ({"state": Domain.migrate, "owner": "hv2", "target": "hv1", "phase": Migration.moving}, False),
+        ({"state": Domain.boot, "owner": "hv2"}, True),
+        ({"state": Domain.place, "target": "hv2"}, False),
+        ({"state": Domain.start, "owner": "hv2", "request": Request.home}, False),
+        ({"state": Domain.start, "owner": "hv1"}, False),
+    ],
+)
+def test_a_node_that_calls_home_waits_for_those_that_are_about_to_be_away(life, awaited):
+    core = working()
+    core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.unflush), 7))
+    core.on(e.DomainSeen(UUID, vm(**life), 1))
+    assert core.known.own().uncalled == (("web",) if awaited else ())
