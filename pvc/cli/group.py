@@ -1,5 +1,7 @@
 """Click groups as every level of `pvc` uses them: lazy, suggesting, and the same on click 8.1 and later."""
 
+import itertools
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -10,6 +12,8 @@ import click
 from pvc.errors import PvcError, UsageProblem, unknown
 
 INTERRUPTED = 130
+SUMMARY = 200
+"""Characters of a summary: the whole first sentence, which is wrapped where the terminal ends."""
 
 
 class Lazy(NamedTuple):
@@ -71,7 +75,7 @@ class LazyGroup(Group):
         if name in self.lazy:
             return self.lazy[name].summary
         command = super().get_command(ctx, name)
-        return command.get_short_help_str() if command else ""
+        return command.get_short_help_str(SUMMARY) if command else ""
 
 
 class RootGroup(LazyGroup):
@@ -85,20 +89,34 @@ class RootGroup(LazyGroup):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
             result = super().main(args, prog_name, standalone_mode=False, **extra)
-        except PvcError as error:
-            sys.exit(_report(str(error), error.next_step, error.exit_code))
-        except click.UsageError as error:
-            path = error.ctx.command_path if error.ctx else self.name
-            sys.exit(_report(error.format_message(), f"{path} -h", error.exit_code))
-        except click.ClickException as error:
-            sys.exit(_report(error.format_message(), None, error.exit_code))
-        except click.Abort:
-            sys.exit(_report("interrupted", None, INTERRUPTED))
+        except (PvcError, click.ClickException, click.Abort) as error:
+            sys.exit(_report(*self._told(error), as_json=wants_json(sys.argv[1:] if args is None else args)))
         # Click hands back the code of ctx.exit() here, or what a command returned, which is None.
         sys.exit(result if isinstance(result, int) else 0)
 
+    def _told(self, error: Exception) -> tuple[str, str | None, int]:
+        """An error as message, next step and exit code."""
+        match error:
+            case PvcError():
+                return str(error), error.next_step, error.exit_code
+            case click.UsageError():
+                path = error.ctx.command_path if error.ctx else self.name
+                return error.format_message(), f"{path} -h", error.exit_code
+            case click.ClickException():
+                return error.format_message(), None, error.exit_code
+        return "interrupted", None, INTERRUPTED
 
-def _report(message: str, next_step: str | None, exit_code: int) -> int:
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON, also one that cannot be understood otherwise."""
+    pairs = itertools.pairwise(arguments)
+    return "-ojson" in arguments or "--output=json" in arguments or any(pair in (("-o", "json"), ("--output", "json")) for pair in pairs)
+
+
+def _report(message: str, next_step: str | None, exit_code: int, *, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps({"error": message, "code": exit_code, "next": next_step}, ensure_ascii=False), err=True)
+        return exit_code
     click.echo(message, err=True)
     if next_step:
         click.echo(f"Next: {next_step}", err=True)

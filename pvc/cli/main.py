@@ -7,10 +7,27 @@ from pvc.cli.group import Lazy, RootGroup
 
 COMMANDS = {
     "fsm": Lazy("pvc.cli.fsm:fsm", "Show, draw and check the state machines."),
+    "hold": Lazy("pvc.cli.cluster:hold", "Stop everything that happens by itself: no node is shot, no VM moves."),
+    "init": Lazy("pvc.cli.cluster:init", "Create a cluster."),
+    "node": Lazy("pvc.cli.node:node", "Empty nodes, give them back, and look at them."),
+    "vm": Lazy("pvc.cli.vm:vm", "Define VMs, start, stop and move them, and look at them."),
 }
 
 
 @click.group(cls=RootGroup, lazy=COMMANDS, name="pvc", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pvc", message="%(prog)s %(version)s")
-def main() -> None:
-    """Manage QEMU/KVM guests on a cluster of nodes."""
+@click.option("-z", "--zookeeper", metavar="HOSTS", help="host:port,host:port/chroot; else PVC_ZOOKEEPER, else pvc.conf.")
+@click.pass_context
+def main(ctx: click.Context, zookeeper: str | None) -> None:
+    """Manage QEMU/KVM guests on a cluster of nodes.
+
+    \b
+    pvc vm list
+    pvc vm define web1.xml && pvc vm start web1
+    pvc vm migrate web1
+    pvc node flush hv1
+    """
+    from pvc.cli.access import Access
+
+    ctx.obj = ctx.obj if isinstance(ctx.obj, Access) else Access()
+    ctx.obj.zookeeper = zookeeper or ctx.obj.zookeeper

@@ -130,9 +130,9 @@ class Cluster:
 
     # ---- VMs
 
-    def define(self, xml: bytes, home: str | None = None, policy: Mapping[str, Any] | None = None) -> DomainRecord:
+    def define(self, xml: bytes, home: str | None = None, policy: Mapping[str, Any] | None = None, why: str = "") -> DomainRecord:
         """A new VM, off; `policy` holds the fields that differ from the cluster's defaults."""
-        return self.vms.define(xml, home, policy)
+        return self.vms.define(xml, home, policy, why)
 
     def modify(self, name: str, xml: bytes, why: str = "") -> DomainRecord:
         """Other XML for a VM, from its next start on."""

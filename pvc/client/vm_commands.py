@@ -83,7 +83,7 @@ class VmCommands:
             _check_free(facts.name, uuid, snapshot)
             record = self._new(facts, uuid, snapshot, policy or {})
             record = replace(record, life=Life(home=_home(record, snapshot, home)))
-            change = define_change(record, xml, snapshot.relied(), self.who, self.now())
+            change = define_change(record, xml, snapshot.relied(), self.who, self.now(), why)
             self.writer.write(change, shows(uuid, record.request))
             return record
 

@@ -46,7 +46,7 @@ def config_change(seen: Seen[ClusterConfig], config: ClusterConfig) -> Change:
     return Change(znodes.CONFIG, config.request, (Set(znodes.CONFIG, encode_config(config), seen.version),))
 
 
-def define_change(record: DomainRecord, xml: bytes, relied: Relied, who: str, at: str) -> Change:
+def define_change(record: DomainRecord, xml: bytes, relied: Relied, who: str, at: str, why: str = "") -> Change:
     """A new VM, off; refused where its name or its UUID is taken."""
     uuid, home = record.uuid, str(record.life.home)
     if record.life.state is not Domain.stop:
@@ -55,7 +55,8 @@ def define_change(record: DomainRecord, xml: bytes, relied: Relied, who: str, at
         raise Unwritable(f"the XML of {record.name} has {len(xml)} bytes, it may have 1 to {MAX_XML_BYTES}")
     if relied.config is None or home not in relied.nodes:
         raise Unwritable(f"{record.name} cannot be defined: its home {home} or the cluster record was not read")
-    entry = HistoryEntry(at, record.name, "domain", "", str(Domain.stop), "define", "client", clipped(who, MAX_WORDS), "", record.request)
+    told = (clipped(who, MAX_WORDS), clipped(why, MAX_WHY), record.request)
+    entry = HistoryEntry(at, record.name, "domain", "", str(Domain.stop), "define", "client", *told)
     history = znodes.history(uuid)
     ops = (
         Create(znodes.name(record.name), uuid.encode()),

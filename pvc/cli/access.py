@@ -1,0 +1,142 @@
+"""The way to the cluster: which ZooKeeper, who asks, and a connection for as long as one command needs it.
+
+An address is looked for in this order: -z, the environment's PVC_ZOOKEEPER, the key `zookeeper` in /etc/pvc/pvc.conf.
+"""
+
+import configparser
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pvc.errors import NoQuorum, UsageProblem
+
+if TYPE_CHECKING:
+    from pvc.client.cluster import Cluster
+    from pvc.client.ear import Ear
+    from pvc.cluster.options import Options
+    from pvc.cluster.store import Store
+
+CONFIG_FILE = Path("/etc/pvc/pvc.conf")
+ENVIRONMENT = "PVC_ZOOKEEPER"
+CONNECT_S = 5.0
+SESSION_S = 10.0
+DEFAULT_PORT = 2181
+
+
+@dataclass
+class Access:
+    """What a command line needs to reach a cluster; tests give it another store, ear or file."""
+
+    zookeeper: str | None = None
+    config_file: Path = CONFIG_FILE
+    make_store: "Callable[[Options], Store] | None" = None
+    make_ear: "Callable[[], Ear] | None" = None
+    who: str = field(default_factory=lambda: _who())
+
+    def options(self) -> "Options":
+        """The address, parsed; raises UsageProblem when there is none, or it cannot be read."""
+        text = self.zookeeper or os.environ.get(ENVIRONMENT) or _configured(self.config_file)
+        if not text:
+            raise UsageProblem(
+                "nothing says at which ZooKeeper the cluster is",
+                f"-z HOST:PORT,HOST:PORT/CHROOT, or {ENVIRONMENT}, or the key zookeeper in {self.config_file}",
+            )
+        return parsed(text)
+
+    @contextmanager
+    def cluster(self, *, create_root: bool = False) -> "Iterator[Cluster]":
+        """A client, connected until this ends; raises NoQuorum when nobody answers within seconds."""
+        _quiet()
+        from pvc.client.cluster import Cluster
+        from pvc.client.ear import Ear
+        from pvc.cluster.store import NotConnected
+
+        options = self.options()
+        ear = (self.make_ear or Ear)()
+        try:
+            store = self._store(options, create_root)
+            store.start(ear.hear, CONNECT_S)
+        except NotConnected as error:
+            raise NoQuorum(error.message, error.next_step or "start the ensemble, or correct the address with -z") from error
+        try:
+            yield Cluster(store, self.who, ear)
+        finally:
+            store.close()
+
+    def _store(self, options: "Options", create_root: bool) -> "Store":
+        if self.make_store is not None:
+            return self.make_store(options)
+        from pvc.cluster import live
+
+        if create_root and options.chroot:
+            live.create_root(options, CONNECT_S)
+        return live.ZooKeeperStore(options)
+
+
+def access() -> Access:
+    """The access of the command that runs now."""
+    found = click.get_current_context().find_object(Access)
+    return found if found is not None else Access()
+
+
+def parsed(text: str) -> "Options":
+    """A connection string, as every ZooKeeper client writes it: host:port,host:port/chroot."""
+    from pvc.cluster.options import Options
+
+    hosts, slash, chroot = text.strip().partition("/")
+    named = tuple(_with_port(host.strip()) for host in hosts.split(",") if host.strip())
+    return Options(named, f"/{chroot.strip('/')}" if slash and chroot.strip("/") else "", SESSION_S)
+
+
+def this_host() -> str:
+    """The short name of this machine, as its node is called."""
+    import socket
+
+    return socket.gethostname().partition(".")[0].lower()
+
+
+def _with_port(host: str) -> str:
+    bare = host.endswith("]") if host.startswith("[") else ":" not in host
+    return f"{host}:{DEFAULT_PORT}" if bare else host
+
+
+def _configured(path: Path) -> str | None:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{path} cannot be read: {error}", f"correct it, or set {ENVIRONMENT}") from error
+    try:
+        # A file of one key needs no section.
+        parser.read_string(text if text.lstrip().startswith("[") else f"[pvc]\n{text}")
+    except configparser.Error as error:
+        raise UsageProblem(f"{path} cannot be read: {str(error).splitlines()[0]}", f"write it as INI, or set {ENVIRONMENT}") from error
+    sections = [parser.defaults(), *(parser[name] for name in parser.sections())]
+    return next((section["zookeeper"] for section in sections if section.get("zookeeper")), None)
+
+
+def _who() -> str:
+    """Who is asking, for the history: the person behind sudo, at this machine."""
+    import getpass
+
+    try:
+        person = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        person = f"uid{os.getuid()}"
+    return f"{person}@{this_host()}"
+
+
+def _quiet() -> None:
+    """A library's log lines are not for a terminal: what matters is in our own sentences."""
+    import logging
+
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
