@@ -1,20 +1,21 @@
 """One host: network, mount, UTS and PID namespaces with services in them, whose power can go at any moment."""
 
+import fcntl
 import json
 import os
-import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from lab import guests, init, services, zookeeper
+from lab.control import Control
 from lab.network import PORTS, Rack, both_ways
 from lab.place import DOMAIN, Place
 from lab.services import CLIENT_PORT, LIBVIRT_PORT
@@ -41,11 +42,11 @@ class Guest:
 class Host:
     """One host of a lab. What it is like now is asked of the machine each time, so any process may hold such an object."""
 
-    def __init__(self, place: Place, rack: Rack, name: str, *, pvcd: bool = True) -> None:
+    def __init__(self, place: Place, rack: Rack, name: str) -> None:
         self._place, self._rack = place, rack
-        self._pvcd = pvcd
         self.name = name
         self.directory = place.host_directory(name)
+        self._control = Control(self.directory, name)
 
     # -- What it is called and where it is found -----------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ class Host:
 
     def prepare(self) -> None:
         """Lay out the directories and configuration of a host that was never on."""
-        for path in (*(f"root/{bind}" for bind in init.BINDS), "log"):
+        for path in (*(f"root/{bind}" for bind in init.BINDS), "log", "pvc"):
             (self.directory / path).mkdir(parents=True)
         self.console_directory.mkdir(parents=True)
         (self.directory / "hosts").write_text(self._place.hosts_file())
@@ -101,17 +102,15 @@ class Host:
 
     def init_pid(self) -> int | None:
         """The id, on the machine, of its first process; None without power."""
-        try:
-            with self._connect() as line:
-                found: int = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-                return found
-        except OSError:
-            return None
+        return self._control.pid()
 
     def power_on(self) -> None:
         """Boot it: a new boot id, an empty /run, and the services start. Returns when its first process listens."""
-        if self.is_on:
-            return
+        with self._switching():
+            if not self.is_on:
+                self._power_on()
+
+    def _power_on(self) -> None:
         self._rack.forget(self.name)
         self._rack.plug(self.name)
         (self.directory / "boot_id").write_text(f"{uuid.uuid4()}\n")
@@ -126,24 +125,31 @@ class Host:
 
     def power_off(self) -> None:
         """Take its power away: the links first, that nobody hears it die, then every process of it at one moment."""
-        self._rack.unplug(self.name)
-        pid = self.init_pid()
-        if pid is not None:
-            _kill(pid)
-        process = _started.pop(self.directory, None)
-        if process is not None:
-            process.wait()
-        (self.directory / "control").unlink(missing_ok=True)
-        self._rack.forget(self.name)
+        with self._switching():
+            self._rack.unplug(self.name)
+            self._control.kill()
+            _wait_for(self.directory)
+            self._rack.forget(self.name)
+
+    @contextmanager
+    def _switching(self) -> Iterator[None]:
+        """One at a time: a BMC may switch while somebody else does."""
+        try:
+            lock = (self.directory / "switch").open("w")
+        except FileNotFoundError:  # of a lab that is half up there is nothing to lock
+            yield
+            return
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _boot(self) -> subprocess.Popen[bytes]:
-        (self.directory / "control").unlink(missing_ok=True)
-        leash = [str(self._place.owner_lock)] if self._place.owner_lock.exists() else []
+        _wait_for(self.directory)
         with (self.directory / "log" / "console").open("ab") as console:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self._place.namespace(self.name),
                  "unshare", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child",
-                 sys.executable, "-S", "-E", "-B", str(INIT), str(self.directory), self.fqdn, *leash],
+                 sys.executable, "-S", "-E", "-B", str(INIT), str(self.directory), self.fqdn, *self._place.leash],
                 cwd="/", stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
             )  # fmt: skip
         _started[self.directory] = process
@@ -156,35 +162,33 @@ class Host:
 
     def write_services(self) -> None:
         """Tell its first process what to run."""
-        wanted = services.services(self._place, self.name, pvcd=self._pvcd)
+        wanted = services.services(self._place, self.name, pvcd=not self._place.without_pvcd.exists())
         text = json.dumps({name: asdict(service) for name, service in wanted.items()}, indent=1)
         (self.directory / "services.json").write_text(text)
 
     def start(self, service: str) -> None:
         """Start "zookeeper", "libvirtd" or "pvcd"; one that runs already is left alone."""
-        self._order(do="start", service=service)
+        self._control.start(service)
 
     def stop(self, service: str, number: int = signal.SIGTERM) -> int | None:
         """Send a service this signal, wait until it has ended, and return its exit code, negative for a signal."""
-        self._order(do="signal", service=service, signal=signal.SIGCONT, check=False)
-        code: int | None = self._order(do="stop", service=service, signal=int(number))["code"]
-        return code
+        return self._control.stop(service, number)
+
+    def kill(self, service: str) -> None:
+        """End a service without a chance to say goodbye."""
+        self._control.stop(service, signal.SIGKILL)
 
     def freeze(self, service: str) -> None:
         """Stop a service with SIGSTOP: its connections stay, and it answers nothing."""
-        self._order(do="signal", service=service, signal=signal.SIGSTOP)
+        self._control.freeze(service)
 
     def thaw(self, service: str) -> None:
         """Let a frozen service go on; nothing happens to one that does not run."""
-        self._order(do="signal", service=service, signal=signal.SIGCONT, check=False)
+        self._control.thaw(service)
 
     def running(self) -> dict[str, int]:
         """The services that run, with their process ids as the host sees them; empty without power."""
-        try:
-            found: dict[str, int] = self._order(do="list")["running"]
-        except PvcError:
-            return {}
-        return found
+        return self._control.running()
 
     def start_pvcd(self) -> None:
         """Start its pvcd."""
@@ -212,27 +216,6 @@ class Host:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(1)
             return line.connect_ex(str(self.directory / "root" / "run" / "libvirt" / "libvirt-sock")) == 0
-
-    def _order(self, check: bool = True, **order: Any) -> dict[str, Any]:
-        try:
-            with self._connect() as line:
-                line.sendall(json.dumps(order).encode() + b"\n")
-                answer: dict[str, Any] = json.loads(line.makefile().readline() or '{"error": "its power went"}')
-        except OSError as error:
-            raise PvcError(f"{self.name} has no power", f"tools/lab host-on {self.name}") from error
-        if check and "error" in answer:
-            raise PvcError(f"{self.name} could not {order['do']} {order.get('service', '')}: {answer['error']}")
-        return answer
-
-    def _connect(self) -> socket.socket:
-        line = socket.socket(socket.AF_UNIX)
-        line.settimeout(TIMEOUT_S)
-        try:
-            line.connect(str(self.directory / "control"))
-        except OSError:
-            line.close()
-            raise
-        return line
 
     @property
     def console_directory(self) -> Path:
@@ -301,22 +284,11 @@ def _names(peers: "tuple[str | Host, ...]") -> list[str]:
     return [peer if isinstance(peer, str) else peer.name for peer in peers] or list(PORTS)
 
 
-def _kill(pid: int) -> None:
-    """SIGKILL, and wait until it is gone: with the first process of a PID namespace that is when all of them are."""
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(process, select.POLLIN)
-        if not poll.poll(TIMEOUT_S * 1000):
-            raise PvcError(f"process {pid} does not end after SIGKILL")
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(process)
+def _wait_for(directory: Path) -> None:
+    """Take down the process that was started here for a host whose power is gone, maybe taken by another process."""
+    process = _started.pop(directory, None)
+    if process is not None:
+        process.wait()
 
 
 def _link(pid: int) -> str | None:

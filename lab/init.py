@@ -1,7 +1,8 @@
 """The first process of a host: sets up what is the host's own, starts its services, and listens to the lab.
 
 It runs as process 1 of a PID namespace, and with it ends everything in there at once, as without power. It is started by
-its path and imports nothing of ours: a host boots in a fraction of a second, with any Python.
+its path and imports nothing of ours: a host boots in a fraction of a second, with any Python. Without a host name it sets
+up nothing, and only keeps services: those of the BMCs, which run beside the hosts.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from typing import Any
 
 BINDS = ("run", "etc/libvirt", "var/lib/libvirt", "var/log/libvirt", "var/cache/libvirt")
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+PR_SET_PDEATHSIG = 1
 # A service that could not work is tried again after this, as systemd does.
 RETRY_S = 1.0
 
@@ -49,6 +51,11 @@ def stay_on_leash(lock: Path) -> None:
         os._exit(0)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def die_with_parent() -> None:
+    """For a service about to be started: end when its supervisor does. In a PID namespace that goes without saying."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Init:
@@ -99,8 +106,9 @@ class Init:
             spec = self._specs()[name]
             with open(spec["log"], "ab") as log:
                 self._running[name] = subprocess.Popen(
-                    spec["argv"], env=spec["env"], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
+                    spec["argv"], env=spec["env"], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    preexec_fn=None if os.getpid() == 1 else die_with_parent,
+                )  # fmt: skip
             self._ended.pop(name, None)
         return self._running[name].pid
 
@@ -172,11 +180,12 @@ class Init:
 
 
 def main() -> None:
-    """init.py DIRECTORY HOSTNAME [LOCK]."""
+    """init.py DIRECTORY HOSTNAME|"" [LOCK]."""
     directory = Path(sys.argv[1])
     if len(sys.argv) > 3:
         stay_on_leash(Path(sys.argv[3]))
-    set_up(directory, sys.argv[2])
+    if sys.argv[2]:
+        set_up(directory, sys.argv[2])
     Init(directory).serve()
 
 

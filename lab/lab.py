@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from lab import zookeeper
+from lab.bmc import Bmcs
 from lab.guests import Tick, build, guest_xml, read_ticks
 from lab.host import Guest, Host
-from lab.network import Rack
+from lab.network import Pair, Rack
 from lab.place import HOSTS, ROOT, Place
+from lab.services import build_shared_folder_library
 from lab.wait import wait_until
 from pvc.errors import PvcError
 
@@ -25,10 +27,18 @@ class Lab:
 
     def __init__(self, name: str = "lab", *, leashed: bool = False, pvcd: bool = True) -> None:
         self.place = Place(name)
-        self._leashed = leashed
+        self._leashed, self._pvcd = leashed, pvcd
         self._lock: IO[str] | None = None
         self._rack = Rack(self.place)
-        self.hosts = {host: Host(self.place, self._rack, host, pvcd=pvcd) for host in HOSTS}
+        self.hosts = {host: Host(self.place, self._rack, host) for host in HOSTS}
+        self._bmcs: Bmcs | None = None
+
+    @property
+    def bmcs(self) -> Bmcs:
+        """The BMC of each host: `lab.bmcs["hv2"]`."""
+        if self._bmcs is None:
+            self._bmcs = Bmcs(self.place, self.hosts)
+        return self._bmcs
 
     def __getitem__(self, host: str) -> Host:
         return self.hosts[host]
@@ -58,6 +68,8 @@ class Lab:
         """Take everything down, also what is left of a start that failed."""
         for host in self.hosts.values():
             host.power_off()
+        if (self.place.directory / "bmc").exists():
+            self.bmcs.stop()
         self._rack.remove()
         if self._lock is not None:
             self._lock.close()
@@ -77,12 +89,16 @@ class Lab:
         if self._leashed:
             self._lock = self.place.owner_lock.open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if not self._pvcd:
+            self.place.without_pvcd.touch()
         self.place.choose_networks()
         self.place.shared.mkdir()
         build(self.place.shared)
+        build_shared_folder_library(self.place)
         self._rack.create()
         for host in self.hosts.values():
             host.prepare()
+        self.bmcs.start()
 
     def _refuse_a_second(self) -> None:
         if not self.place.exists:
@@ -91,6 +107,31 @@ class Lab:
             self.stop()
             return
         raise PvcError(f'a lab called "{self.place.name}" is there already', f"tools/lab --name {self.place.name} status, or … down")
+
+    # -- Faults --------------------------------------------------------------------------------------------------------
+
+    def cut(self, host: str, *peers: str) -> None:
+        """Cut a host off from these, or from everybody: what is sent either way is lost in silence."""
+        self.hosts[host].cut(*peers)
+
+    def heal(self, host: str, *peers: str) -> None:
+        """End that."""
+        self.hosts[host].heal(*peers)
+
+    def cuts(self) -> set[Pair]:
+        """What is cut now: from whom to whom."""
+        return self._rack.cuts()
+
+    def kill_ensemble(self) -> None:
+        """Kill every ZooKeeper server."""
+        for host in self.hosts.values():
+            host.kill("zookeeper")
+
+    def start_ensemble(self) -> None:
+        """Start every ZooKeeper server, and wait until they serve."""
+        for host in self.hosts.values():
+            host.start("zookeeper")
+        wait_until(self.has_quorum, START_TIMEOUT_S, "the ZooKeeper servers serve again")
 
     # -- The ensemble --------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,16 @@ class Place:
         """Held by the process which the lab must not outlive, when there is one."""
         return self.directory / "owner.lock"
 
+    @property
+    def leash(self) -> list[str]:
+        """That lock as a word for the supervisors, if there is one."""
+        return [str(self.owner_lock)] if self.owner_lock.exists() else []
+
+    @property
+    def without_pvcd(self) -> Path:
+        """A file that is there when pvcd does not start with the hosts."""
+        return self.directory / "without-pvcd"
+
     # -- Addresses -----------------------------------------------------------------------------------------------------
 
     def address(self, host: str) -> str:

@@ -1,15 +1,19 @@
 """What runs on a host: its ZooKeeper server, its libvirtd and its pvcd, each with its files and its command."""
 
 import os
+import shutil
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import zookeeper
 from lab.place import DOMAIN, HOSTS, Place
+from lab.shell import run
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PVCD = REPOSITORY / ".venv" / "bin" / "pvcd"
+SHARED_FOLDER_SOURCE = Path(__file__).parent / "sharedfs.c"
+HOOK = REPOSITORY / "hooks" / "pvc-claims"
 LIBVIRT_PORT = 16509
 CLIENT_PORT = 2181
 TICK_MS = 500
@@ -36,7 +40,8 @@ keepalive_interval = 2
 keepalive_count = 3
 """
 # Short times, so that a person at the lab, or a test, does not wait long.
-PVCD_DEFAULTS = {"keepalive_interval": "1", "ipmi_username": "admin", "ipmi_password": "lab"}
+BMC_USER, BMC_PASSWORD = "admin", "lab"
+PVCD_DEFAULTS = {"keepalive_interval": "1", "boot_grace": "15", "ipmi_username": BMC_USER, "ipmi_password": BMC_PASSWORD}
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,11 @@ def services(place: Place, host: str, *, pvcd: bool) -> dict[str, Service]:
             str(log / "zookeeper"),
             environment | zookeeper.environment(place.host_directory(host) / "zookeeper"),
         ),
-        "libvirtd": Service(["libvirtd", "--listen"], str(log / "libvirtd"), environment),
+        "libvirtd": Service(
+            ["libvirtd", "--listen"],
+            str(log / "libvirtd"),
+            environment | {"LD_PRELOAD": str(shared_folder_library(place)), "PVC_LAB_SHARED": str(place.shared)},
+        ),
         "pvcd": Service(
             [str(PVCD)],
             str(log / "pvcd"),
@@ -75,6 +84,16 @@ def pvcd_conf(place: Place, host: str) -> Path:
     return place.host_directory(host) / "pvcd.conf"
 
 
+def shared_folder_library(place: Place) -> Path:
+    """What makes the shared folder one in libvirtd's eyes."""
+    return place.directory / "sharedfs.so"
+
+
+def build_shared_folder_library(place: Place) -> None:
+    """Compile that."""
+    run("gcc", "-O1", "-shared", "-fPIC", "-o", str(shared_folder_library(place)), str(SHARED_FOLDER_SOURCE), "-ldl")
+
+
 def write_files(place: Place, host: str) -> None:
     """Write the configuration of every service of a host."""
     _write_zookeeper(place, host)
@@ -86,10 +105,11 @@ def write_pvcd_conf(place: Place, host: str, options: dict[str, str]) -> None:
     """Write a host's pvcd.conf: what the lab needs, with `options` added to or in place of it, for every node."""
     local_first = sorted(HOSTS, key=lambda other: other != host)
     servers = ",".join(f"{place.address(other)}:{CLIENT_PORT}" for other in local_first)
-    lines = ["[default]", *(f"{key} = {value}" for key, value in ({"zookeeper": servers} | PVCD_DEFAULTS | options).items())]
+    state = place.host_directory(host) / "pvc" / "state.json"
+    values = {"zookeeper": servers, "state_file": str(state)} | PVCD_DEFAULTS | options
+    lines = ["[default]", *(f"{key} = {value}" for key, value in values.items())]
     for other in HOSTS:
         lines += ["", f"[{other}.{DOMAIN}]", f"migration_address = {place.address(other)}"]
-        lines += [f"ipmi_hostname = {place.bmc_address(other)}"]
     path = pvcd_conf(place, host)
     path.write_text("\n".join(lines) + "\n")
     path.chmod(0o600)
@@ -111,3 +131,8 @@ def _write_libvirt(place: Place, host: str) -> None:
     identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{place.name}.{host}.{DOMAIN}")
     (directory / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(host_uuid=identity))
     (directory / "qemu.conf").write_text(QEMU_CONF)
+    if HOOK.exists():
+        hooks = directory / "hooks" / "qemu.d"
+        hooks.mkdir(parents=True)
+        shutil.copy(HOOK, hooks)
+        (hooks / HOOK.name).chmod(0o755)
