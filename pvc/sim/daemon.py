@@ -1,0 +1,225 @@
+"""One simulated ``pvcd``: a real agent, with a store session, a connection to libvirt, fence devices and timers of its own.
+
+Its process can be killed at any instant, also between a write and the orders that follow from it, frozen, or told to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pvc.agent.agent import Agent
+from pvc.agent.ports import Moved
+from pvc.cluster import znodes
+from pvc.cluster.commit import commit
+from pvc.cluster.memory import MemoryStore
+from pvc.cluster.node_changes import Joining, keepalive
+from pvc.cluster.records import FenceMethod, Fencing, NodeStats
+from pvc.cluster.records import Machine as MachineFacts
+from pvc.cluster.store import Broken, Event, NotConnected, StoreError
+from pvc.core import events as e
+from pvc.fsm.states import Effect
+from pvc.fsm.views import Life
+from pvc.sim.clock import Due
+from pvc.sim.hypervisor import SimHypervisor
+from pvc.sim.power import SimPowerSwitch
+
+if TYPE_CHECKING:
+    from pvc.sim.cluster import SimCluster
+    from pvc.sim.machine import Machine
+
+WORK_S = (0.0002, 0.003)
+"""How long a daemon takes for one event."""
+RETRY_S = 2.0
+"""After how long a daemon that found no ZooKeeper is started again."""
+STOP_S = 10.0
+"""How long a daemon that was told to stop tries to say so."""
+SYSTEM_MIB = 512
+"""What a host takes for itself."""
+
+
+class SimDaemon:
+    """The process; `poke` it whenever something may wait for it."""
+
+    def __init__(self, cluster: SimCluster, machine: Machine) -> None:
+        self.cluster = cluster
+        self.machine = machine
+        self.name = machine.name
+        self.clock = cluster.world.clock
+        self.alive, self.frozen, self.fragile, self.busy = True, False, False, False
+        self.tick = 0
+        self.waits: dict[str, Due] = {}
+        self.missed: list[Callable[[], None]] = []
+        self.store = MemoryStore(cluster.ensemble, session_timeout_s=cluster.settings.session_timeout_s)
+        self.hypervisor = SimHypervisor(machine, self.hear, self.say)
+        self.power = SimPowerSwitch(cluster.world, machine, self.hear, cluster.witness)
+        fencing = Fencing(FenceMethod.ipmi, f"{machine.name}-bmc")
+        joining = Joining(machine.boot, _facts(machine), f"{machine.name}.example", fencing, self.stats())
+        self.agent = Agent(
+            self.name,
+            self.store,
+            joining,
+            hypervisor=self,
+            power=self,
+            timer=self,
+            log=self,
+            now=cluster.wall,
+            settings=cluster.settings,
+        )
+        self.agent.begin()
+        self.hypervisor.start()
+        self._connect()
+        self.clock.after(cluster.settings.keepalive_interval_s, f"{self.name} keepalive", self._keepalive)
+
+    # ---- the process
+
+    def _connect(self) -> None:
+        """Open the session; without ZooKeeper it is tried again, as systemd would."""
+        if not self.alive:
+            return
+        (self.store.disconnect if self.name in self.cluster.cut_off else self.store.reconnect)()
+        try:
+            self.store.start(self._heard)
+        except NotConnected:
+            self.clock.after(RETRY_S, f"{self.name} tries ZooKeeper", self._connect)
+
+    def _heard(self, event: Event) -> None:
+        assert not isinstance(event, Broken)
+        self.agent.put(event)
+
+    def hear(self, event: e.Event) -> None:
+        """A port reports; who is dead hears nothing."""
+        if self.alive:
+            self.agent.put(event)
+            self.poke()
+
+    def poke(self) -> None:
+        """Take up work if there is any."""
+        if self.alive and not self.busy and not self.frozen and (self.agent.inbox or self.store.undelivered):
+            self.busy = True
+            self.clock.after(self.cluster.world.between(*WORK_S), f"{self.name} works", self._work)
+
+    def _work(self) -> None:
+        self.busy = False
+        if self.alive and not self.frozen:
+            self.store.deliver(1)
+            self.agent.step()
+
+    def kill(self) -> None:
+        """kill -9: its session lives on until its timeout, guests and libvirt's jobs go on."""
+        if self.alive:
+            self.alive = False
+            if self.frozen:
+                self.store.thaw()
+            self.store.disconnect()
+            self.hypervisor.close()
+
+    def stop(self) -> None:
+        """SIGTERM: it leaves, then ends its session."""
+        self.hear(e.StopAsked())
+        self.clock.after(STOP_S, f"{self.name} gives up stopping", self.kill)
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        if self.alive and not self.frozen:
+            self.frozen = True
+            self.store.freeze()
+
+    def thaw(self) -> None:
+        """SIGCONT: what was due meanwhile is due now."""
+        if self.alive and self.frozen:
+            self.frozen = False
+            self.store.thaw()
+            missed, self.missed = self.missed, []
+            for what in missed:
+                what()
+
+    def _unless_frozen(self, what: Callable[[], None]) -> None:
+        if self.frozen:
+            self.missed.append(what)
+        elif self.alive:
+            what()
+
+    # ---- what the agent needs
+
+    def order(self, subject: str, effect: Effect, detail: Life | int) -> None:
+        """Carry out an order, unless the process dies before it can."""
+        if self.fragile:
+            self.kill()
+        if not self.alive:
+            return
+        if isinstance(detail, Life):
+            self.hypervisor.order(subject, effect, detail)
+        else:
+            self.power.order(subject, effect, detail)
+
+    def wait(self, name: str, seconds: float) -> None:
+        if name in self.waits:
+            self.waits[name].cancel()
+
+        def due() -> None:
+            self.waits.pop(name, None)
+            self._unless_frozen(lambda: self.hear(e.Due(name)))
+
+        self.waits[name] = self.clock.after(seconds, f"{self.name} waits", due)
+
+    def moved(self, transition: Moved) -> None:
+        if transition.machine == "node" and transition.trigger == "leave":
+            self.clock.after(0.0, f"{self.name} ends", self._end)
+
+    def _end(self) -> None:
+        if self.alive:
+            self.store.close()
+            self.alive = False
+            self.hypervisor.close()
+
+    def say(self, sentence: str) -> None:
+        self.cluster.witness.note("say", f"{self.name}: {sentence}", node=self.name, sentence=sentence)
+
+    # ---- the keepalive
+
+    def stats(self) -> NodeStats:
+        """What the machine has and uses."""
+        figures, machine = self.hypervisor.figures(), self.machine
+        used = machine.memory_used_mib + SYSTEM_MIB
+        return NodeStats(
+            tick=self.tick + 1,
+            memory_total_mib=machine.memory_mib,
+            memory_used_mib=used,
+            memory_free_mib=max(0, machine.memory_mib - used),
+            memory_allocated_mib=figures.memory_allocated_mib,
+            load=round(0.1 + 0.5 * figures.domains, 2),
+            vcpus=figures.vcpus,
+            domains=figures.domains,
+            libvirt=self.hypervisor.opened,
+        )
+
+    def _keepalive(self) -> None:
+        if not self.alive:
+            return
+        self.clock.after(self.cluster.settings.keepalive_interval_s, f"{self.name} keepalive", self._keepalive)
+        token = self.agent.executor.token
+        if self.frozen or token is None or not self.store.connected:
+            return
+        stats = self.stats()
+        self.tick = stats.tick
+        try:
+            znode = self.store.read(znodes.stats(self.name))
+            if znode is not None:
+                commit(self.store, keepalive(self.name, stats, znode.version, token))
+        except StoreError:
+            return  # not joined, or fenced: the agent learns of both from the store itself
+        self.agent.put(e.StatsSeen(stats))
+
+
+def _facts(machine: Machine) -> MachineFacts:
+    return MachineFacts(
+        cpus=machine.cpus,
+        memory_mib=machine.memory_mib,
+        arch="x86_64",
+        os="Debian GNU/Linux 12",
+        kernel="6.1.0",
+        pvc="",
+        libvirt="9.0.0",
+        qemu="7.2.0",
+    )

@@ -1,0 +1,174 @@
+"""The truth about a simulated cluster: every write, every guest and every power switch, in order, and what must hold at each of them.
+
+The trace is in the words of the scenario format. What is written is seen at the ensemble, so nobody can write past it; what runs is seen at
+the machines, whatever any daemon believes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pvc.cluster import znodes
+from pvc.cluster.ensemble import MemoryEnsemble
+from pvc.cluster.formats import decode_domain, decode_history, decode_node
+from pvc.cluster.records import DomainRecord, History, HistoryEntry, NodeRecord
+from pvc.cluster.store import Create, Delete, Op, Set
+from pvc.fsm.states import Domain, Guest
+from pvc.sim.world import World
+
+NOWHERE = frozenset({Domain.stop, Domain.disable, Domain.failed, Domain.place, Domain.delete})
+"""States in which nobody owns the VM, so no guest of it may run."""
+
+
+class Broken(AssertionError):
+    """Something that must hold at every instant does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the trace: when, in virtual seconds, what kind of event, and its particulars; ``words`` is the line that people read."""
+
+    at: float
+    event: str
+    words: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.at:10.3f}  {self.words}"
+
+
+class Witness:
+    """Sees everything, writes it down, and says what is wrong."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.trace: list[Happening] = []
+        self.wrong: list[str] = []
+        self.domains: dict[str, DomainRecord] = {}
+        self.nodes: dict[str, NodeRecord] = {}
+        self.transitions = 0
+        self.ran: dict[str, str] = {}
+        self.who: Callable[[int], str] = lambda session: "client"
+        self.trigger: Callable[[str], str] = lambda who: ""
+
+    def note(self, event: str, words: str, **fields: Any) -> None:
+        """Write a line."""
+        self.trace.append(Happening(self.world.clock.now, event, words, fields))
+
+    def name(self, uuid: str) -> str:
+        """The name of a VM, or its UUID while no record says it."""
+        return self.domains[uuid].name if uuid in self.domains else uuid
+
+    def lines(self, since: int = 0) -> list[str]:
+        """The trace as text."""
+        return [str(line) for line in self.trace[since:]]
+
+    # ---- what runs
+
+    def guest_changed(self, node: str, uuid: str, before: Guest, after: Guest, why: str) -> None:
+        """A guest is another: a start, an end or a hand-over of the VM, or none of these."""
+        ran, name = self.ran.get(uuid), self.name(uuid)
+        if after is Guest.running and ran != node:
+            self.ran[uuid] = node
+            if ran is None:
+                self.note("guest_start", f"{name} runs on {node}", vm=name, node=node, why=why)
+            else:
+                self.note("guest_handover", f"{name} runs on {node}, no more on {ran}", vm=name, **{"from": ran, "to": node})
+        elif after is Guest.absent and ran is not None and not self.world.copies(uuid):
+            del self.ran[uuid]
+            self.note("guest_end", f"{name} has ended on {ran}: {why}", vm=name, node=ran, why=why)
+        self.check(uuid)
+
+    def power_changed(self, node: str, on: bool) -> None:
+        """A machine was switched."""
+        self.note("power", f"{node} is switched {'on' if on else 'off'}", node=node, on=on)
+
+    def fence(self, node: str, by: str, result: str) -> None:
+        """A node is being fenced, or was."""
+        words = {
+            "begun": f"{by} orders the power of {node} off",
+            "confirmed": f"{by} reads the power of {node}: off, twice",
+            "failed": f"{by} has no proof that {node} is off",
+        }
+        self.note("fence", words[result], node=node, by=by, result=result)
+
+    # ---- what is written
+
+    def written(self, session: int, ops: Sequence[Op]) -> None:
+        """A multi was applied."""
+        who = self.who(session)
+        for op in ops:
+            match op:
+                case (Create() | Set()) if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
+                    self._domain_written(op.path.rpartition("/")[2], op.data, ops)
+                case (Create() | Set()) if op.path.startswith(f"{znodes.NODES}/") and op.path.count("/") == 2:
+                    self._node_written(op.path.rpartition("/")[2], op.data, who)
+                case Delete() if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
+                    self._domain_gone(op.path.rpartition("/")[2], who)
+
+    def _domain_written(self, uuid: str, data: bytes, ops: Sequence[Op]) -> None:
+        record = decode_domain(uuid, data)
+        if not isinstance(record, DomainRecord):
+            return
+        self.domains[uuid] = record
+        told = _told(znodes.history(uuid), ops)
+        if told is not None:
+            self._moved("vm", record.name, told.source, told.dest, told.trigger, told.who, told.machine, told.why)
+        self.check(uuid)
+
+    def _domain_gone(self, uuid: str, who: str) -> None:
+        record = self.domains.pop(uuid, None)
+        if record is not None:
+            self._moved("vm", record.name, str(record.life.state), "", "undefine", who, "domain", "its records are gone")
+        if running := self.world.running(uuid):
+            self.wrong.append(f"{uuid} was undefined and runs on {', '.join(running)}")
+
+    def _node_written(self, name: str, data: bytes, who: str) -> None:
+        record, before = decode_node(name, data), self.nodes.get(name)
+        if not isinstance(record, NodeRecord):
+            return
+        self.nodes[name] = record
+        for machine in ("daemon", "flush", "fence"):
+            source, dest = "" if before is None else str(getattr(before.life, machine)), str(getattr(record.life, machine))
+            if source != dest:
+                self._moved("node", name, source, dest, self.trigger(who), who, "node" if machine == "daemon" else machine, "")
+
+    def _moved(self, kind: str, name: str, source: str, dest: str, trigger: str, who: str, machine: str, why: str) -> None:
+        self.transitions += 1
+        way = source if source == dest else f"{source or 'new'} -> {dest or 'gone'}"
+        words = f"{name}: {machine} {way} ({', '.join(filter(None, (trigger, who)))})" + (f": {why}" if why else "")
+        fields = {"kind": kind, "name": name, "from": source, "to": dest, "trigger": trigger, "by": who, "machine": machine, "why": why}
+        self.note("record", words, **fields)
+
+    # ---- what must hold
+
+    def check(self, uuid: str) -> None:
+        """What must hold for this VM at every instant."""
+        running = self.world.running(uuid)
+        if len(running) > 1:
+            self.wrong.append(f"{self.name(uuid)} runs on {' and '.join(running)} at once")
+        record = self.domains.get(uuid)
+        if running and record is not None and record.life.state in NOWHERE:
+            self.wrong.append(f"{record.name} is {record.life.state}, and runs on {running[0]}")
+
+
+class WitnessedEnsemble(MemoryEnsemble):
+    """An ensemble whose every write is seen by a witness."""
+
+    def __init__(self, witness: Witness, tick_s: float = 0.5) -> None:
+        super().__init__(tick_s)
+        self.witness = witness
+
+    def multi(self, session_id: int, ops: Sequence[Op]) -> None:
+        """Apply all or nothing, and tell what was applied."""
+        super().multi(session_id, ops)
+        self.witness.written(session_id, ops)
+
+
+def _told(path: str, ops: Sequence[Op]) -> HistoryEntry | None:
+    """The line of history that came with a write."""
+    for op in ops:
+        if isinstance(op, Create | Set) and op.path == path:
+            history = decode_history(path, op.data)
+            return history.entries[-1] if isinstance(history, History) and history.entries else None
+    return None
