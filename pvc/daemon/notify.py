@@ -13,7 +13,6 @@ class Notifier:
     def __init__(self, environment: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.monotonic) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) if address else None
         self._clock = clock
         self._fed_at = -1e9
         self._status = ""
@@ -41,6 +40,8 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def _send(self, text: str) -> None:
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # systemd that does not listen must not stop us
-                self._socket.sendto(text.encode(), self._address)
+        if not self._address:
+            return
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as line:  # systemd that does not listen must not stop us
+            line.sendto(text.encode(), self._address)

@@ -51,25 +51,26 @@ class IpmiTool:
 
     def call(self, word: str) -> str:
         """What it printed; empty when it failed or took too long."""
-        with suppress(OSError):
-            process = subprocess.Popen(
-                [*self._command, word], env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, errors="replace",
-            )  # fmt: skip
-            try:
-                printed, _ = self._communicate(process)
-            finally:
-                process.kill()
-                process.wait()
-            return printed if process.returncode == 0 else ""
-        return ""
+        command, nothing = [*self._command, word], subprocess.DEVNULL
+        try:
+            with subprocess.Popen(
+                command, env=self._environment, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, text=True, errors="replace"
+            ) as process:
+                try:
+                    printed = self._printed(process)
+                finally:
+                    process.kill()
+        except OSError as error:
+            log.warning("ipmitool cannot be started: %s", error)
+            return ""
+        return printed if process.returncode == 0 else ""
 
-    def _communicate(self, process: "subprocess.Popen[str]") -> tuple[str, str]:
+    def _printed(self, process: "subprocess.Popen[str]") -> str:
         deadline = time.monotonic() + self._timeout_s
         while not self._closing.is_set() and time.monotonic() < deadline:
             with suppress(subprocess.TimeoutExpired):
-                return process.communicate(timeout=min(0.5, self._timeout_s))
-        return "", ""
+                return process.communicate(timeout=min(0.5, self._timeout_s))[0]
+        return ""
 
     def read(self) -> Power:
         """One reading."""
@@ -118,10 +119,10 @@ class PowerPool:
         tool = IpmiTool(access, self._closing, self._call_timeout_s)
         if effect is Effect.read_power:
             return self._reading(tool)
-        tool.call(_WORDS[effect])
+        accepted = tool.call(_WORDS[effect]) != ""
         wanted, deadline = Power.off if effect is Effect.power_off else Power.on, time.monotonic() + self._settle_s
         while (reading := self._reading(tool)) is not wanted and time.monotonic() < deadline:
-            if self._closing.wait(self._apart_s):
+            if (reading is Power.silent and not accepted) or self._closing.wait(self._apart_s):
                 break
         return reading
 

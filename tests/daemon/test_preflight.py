@@ -1,0 +1,225 @@
+"""Preflight: what is looked at, and how it is said. ZooKeeper is real where it is asked."""
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+
+import pytest
+
+from pvc.cluster import znodes
+from pvc.cluster.formats import encode_boot
+from pvc.cluster.records import Boot, Hold
+from pvc.cluster.store import Create, Delete
+from pvc.daemon.preflight import Preflight, Verdict
+from pvc.daemon.surroundings import Surroundings
+from pvc.errors import PvcError
+
+
+@dataclass
+class Facts:
+    libvirt: str = "9.0.0"
+    qemu: str = "7.2.0"
+
+
+def no_libvirt(uri):
+    raise PvcError(f"libvirt does not answer at {uri}", "systemctl start libvirtd")
+
+
+class Flight:
+    """One preflight, and what it found."""
+
+    def __init__(self, path, probe=lambda uri: Facts(), hostname="hv1"):
+        environment = {} if path is None else {"PVCD_CONFIG_FILE": str(path)}
+        self.found = []
+        self.ready = Preflight(self.found.append, Surroundings(probe, None, hostname), environment).run()
+
+    def said(self, verdict):
+        return [finding.sentence for finding in self.found if finding.verdict is verdict]
+
+    @property
+    def problems(self):
+        return self.said(Verdict.problem)
+
+    @property
+    def warnings(self):
+        return self.said(Verdict.warning)
+
+
+def file(tmp_path, **keys):
+    """A configuration whose ZooKeeper nobody answers for."""
+    keys = {"zookeeper": "127.0.0.1:1", "fence_method": "none", "state_file": tmp_path / "state.json"} | keys
+    (tmp_path / "pvcd.conf").write_text("[default]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()))
+    return tmp_path / "pvcd.conf"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A refused connection is known at once; the ten seconds are for servers that are starting."""
+    monkeypatch.setattr("pvc.daemon.preflight.CONNECT_TIMEOUT_S", 0.5)
+
+
+def test_it_ends_without_the_environment_variable():
+    """ "verifies that the `PVCD_CONFIG_FILE` environment variable was specified. Terminates if it is not"."""
+    flight = Flight(None)
+    assert flight.ready is None
+    assert flight.problems == ["configuration: PVCD_CONFIG_FILE is not set, so there is none"]
+
+
+def test_it_ends_when_a_required_field_is_missing_and_says_all_of_them(tmp_path):
+    """ "Terminates if any required configuration field is missing"."""
+    (tmp_path / "pvcd.conf").write_text("[default]\n")
+    flight = Flight(tmp_path / "pvcd.conf")
+    assert [next(key for key in ("zookeeper", "username", "password") if key in said) for said in flight.problems] == [
+        "zookeeper", "username", "password"
+    ]  # fmt: skip
+
+
+def test_it_ends_when_libvirt_or_zookeeper_is_away_and_says_both(tmp_path):
+    """ "Terminates if the connection fails", both times."""
+    flight = Flight(file(tmp_path), no_libvirt)
+    assert flight.ready is None
+    libvirt, zookeeper = flight.problems
+    assert libvirt == "libvirt: libvirt does not answer at qemu+tcp://127.0.0.1:16509/system"
+    assert "no ZooKeeper server answered" in zookeeper
+    assert all(finding.next_step for finding in flight.found if finding.verdict is Verdict.problem)
+
+
+def test_a_finding_is_a_line_and_its_next_step_another(tmp_path):
+    flight = Flight(file(tmp_path), no_libvirt)
+    lines = [line for finding in flight.found for line in finding.lines()]
+    assert lines[0].startswith("ok         configuration: ")
+    assert "problem    libvirt: libvirt does not answer at qemu+tcp://127.0.0.1:16509/system" in lines
+    assert "next step  systemctl start libvirtd" in lines
+
+
+def test_a_single_server_is_warned_about(tmp_path):
+    assert any("only 127.0.0.1:1 is listed" in warning for warning in Flight(file(tmp_path)).warnings)
+    several = Flight(file(tmp_path, zookeeper="127.0.0.1:1, 127.0.0.1:2"))
+    assert not any("is listed" in warning for warning in several.warnings)
+
+
+def test_a_host_without_its_section_is_warned_about(tmp_path):
+    path = file(tmp_path)
+    path.write_text(path.read_text() + "[hv9]\n")
+    assert any("no section is called hv1" in warning for warning in Flight(path).warnings)
+    assert not any("no section" in warning for warning in Flight(path, hostname="hv9.example.org").warnings)
+
+
+def test_a_node_that_nobody_can_fence_is_warned_about(tmp_path):
+    assert any("fencing: hv1 has none" in warning for warning in Flight(file(tmp_path)).warnings)
+
+
+def test_fencing_needs_its_tool(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = file(tmp_path, fence_method="ipmi", ipmi_username="pvc", ipmi_password="x")
+    assert any("ipmitool is not installed" in problem for problem in Flight(path).problems)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])
+def test_a_password_that_others_can_read_is_warned_about(tmp_path, mode, warned):
+    path = file(tmp_path, fence_method="ipmi", ipmi_username="pvc", ipmi_password="x")
+    path.chmod(mode)
+    assert any("others than its owner can read it" in warning for warning in Flight(path).warnings) is warned
+
+
+def test_a_password_file_must_be_there(tmp_path):
+    path = file(tmp_path, fence_method="ipmi", ipmi_username="pvc", ipmi_password_file=tmp_path / "none")
+    assert any(f"{tmp_path / 'none'} cannot be read" in problem for problem in Flight(path).problems)
+
+
+def test_a_libvirt_that_asks_nobody_for_a_password_is_warned_about(tmp_path):
+    with socket.socket() as listener:
+        listener.bind(("0.0.0.0", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        open_to_all = Flight(file(tmp_path, libvirt_uri=f"qemu+tcp://127.0.0.1:{port}/system"))
+        other = Flight(file(tmp_path, libvirt_uri=f"qemu+tls://127.0.0.1:{port}/system"))
+    (warning,) = [warning for warning in open_to_all.warnings if warning.startswith("libvirt")]
+    assert f"without authentication on 0.0.0.0 port {port}" in warning
+    assert not any(warning.startswith("libvirt") for warning in other.warnings)
+
+
+def test_a_libvirt_on_loopback_alone_is_not_warned_about(tmp_path):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        flight = Flight(file(tmp_path, libvirt_uri=f"qemu+tcp://127.0.0.1:{listener.getsockname()[1]}/system"))
+    assert not any(warning.startswith("libvirt") for warning in flight.warnings)
+
+
+# ---- with a real ZooKeeper
+
+
+@pytest.fixture
+def path(world):
+    """A configuration for a server that answers."""
+    return world.daemon().folder / "pvcd.conf"
+
+
+@pytest.mark.ensemble
+def test_without_a_cluster_it_says_how_to_make_one(path):
+    flight = Flight(path)
+    assert flight.ready is None
+    (problem,) = flight.problems
+    assert "there is no cluster at /t-" in problem
+    assert flight.found[-1].next_step.startswith("run `pvc init`")
+
+
+@pytest.mark.ensemble
+def test_when_all_is_well_the_daemon_gets_what_was_learned(world, path):
+    cluster = world.create(hold=Hold(True, "admin", "maintenance"))
+    flight = Flight(path)
+    assert flight.problems == []
+    assert any("admin holds it (maintenance)" in warning for warning in flight.warnings)
+    assert flight.ready.cluster.id == cluster.id
+    assert flight.ready.machine.libvirt == "9.0.0"
+    assert flight.ready.config.settings.session_timeout_s == 1.5
+
+
+@pytest.mark.ensemble
+def test_the_session_timeout_that_is_granted_counts(world):
+    world.create()
+    flight = Flight(world.daemon(session_timeout=0.5).folder / "pvcd.conf")
+    assert flight.ready.config.settings.session_timeout_s == 1.0  # two ticks of this server, its least
+
+
+@pytest.mark.ensemble
+def test_a_granted_session_as_long_as_the_dead_time_is_refused(world):
+    world.create()
+    keys = {"keepalive_interval": 0.2, "dead_ticks": 4, "session_timeout": 0.5, "boot_grace": 10}
+    (problem,) = Flight(world.daemon(**keys).folder / "pvcd.conf").problems
+    assert "sessions of 1 s, which must be less than the dead time of 0.8 s" in problem
+
+
+@pytest.mark.ensemble
+def test_a_cluster_record_that_cannot_be_read_is_no_cluster(world, path):
+    world.client.store.multi([Create(znodes.CONFIG, b"{")])
+    assert "/config cannot be read" in Flight(path).problems[0]
+
+
+@pytest.mark.ensemble
+def test_another_cluster_or_an_older_one_is_refused(world, path):
+    cluster = world.create()
+    state = path.parent / "state.json"
+    for before, words in [
+        ({"cluster": "another", "boot_version": -1, "zxid": 1}, "belongs to the cluster another"),
+        ({"cluster": cluster.id, "boot_version": -1, "zxid": 1 << 60}, "gone back in time"),
+        ({"cluster": cluster.id, "boot_version": 3, "zxid": 1}, "forgotten 4 starts"),
+    ]:
+        state.write_text(json.dumps(before))
+        flight = Flight(path)
+        assert flight.ready is None
+        assert words in flight.problems[0]
+    os.unlink(state)
+    assert Flight(path).ready is not None
+
+
+@pytest.mark.ensemble
+def test_a_node_of_this_name_that_is_alive_elsewhere_is_warned_about(world, path):
+    world.create()
+    life = Create(znodes.alive("hv1"), encode_boot("hv1", Boot(1, "another-boot")), ephemeral=True)
+    world.client.store.multi([life])
+    assert any("another kernel boot is alive" in warning for warning in Flight(path).warnings)
+    world.client.store.multi([Delete(life.path, 0)])
+    assert not any("another kernel boot" in warning for warning in Flight(path).warnings)
