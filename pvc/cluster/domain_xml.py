@@ -166,7 +166,12 @@ def _one(root: Element, tag: str, problems: list[str]) -> str | None:
     found = root.findall(tag)
     if len(found) > 1:
         problems.append(f"it has {len(found)} of <{tag}>, one is read")
-    return None if not found else found[0].text or ""
+    return None if not found else _text(found[0])
+
+
+def _text(element: Element) -> str:
+    """All text below, as libvirt takes it: an element in between must not hide a part of a name."""
+    return "".join(element.itertext())
 
 
 def _name(text: str | None, problems: list[str]) -> str:
@@ -235,7 +240,7 @@ def _type(root: Element) -> Iterator[str]:
 
 def _emulators(root: Element, limits: XmlLimits) -> Iterator[str]:
     for emulator in root.iterfind("devices/emulator"):
-        path = (emulator.text or "").strip()
+        path = _text(emulator)
         if not path.startswith("/") or not any(PurePosixPath(path).match(pattern) for pattern in limits.emulators):
             yield f"its emulator {shown(path)} is not among those that are allowed: {', '.join(limits.emulators)}"
 
