@@ -30,7 +30,7 @@ PRECOPY_S = 2.0
 class CoreLoop:
     """Feeds the agent from the inbox until it is told to end.
 
-    ``left`` is called once, when the node has left, and ``failed`` when the loop cannot go on.
+    ``left`` is called once, when the node has left, with whether its record says so; ``failed`` when the loop cannot go on.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class CoreLoop:
         timer: MonotonicTimer,
         notifier: Notifier,
         inbox: "queue.SimpleQueue[Event | StoreEvent | None]",
-        left: Callable[[], None],
+        left: Callable[[bool], None],
         failed: Callable[[str], None],
     ) -> None:
         self.turns = 0
@@ -52,7 +52,7 @@ class CoreLoop:
         self._timer = timer
         self._notifier = notifier
         self._inbox = inbox
-        self._left: Callable[[], None] | None = left
+        self._left: Callable[[bool], None] | None = left
         self._failed = failed
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
 
@@ -129,6 +129,7 @@ class CoreLoop:
         daemon = mine.record.life.daemon if mine is not None and isinstance(mine.record, NodeRecord) else None
         guests = sum(domain.guest not in (Guest.absent, Guest.unknown) for domain in known.domains.values())
         self._notifier.status(f"{daemon or 'not in the cluster yet'}; {guests} guests; ZooKeeper {self._agent.core.session.state}")
-        if self._left is not None and known.stopping and (not known.joined or daemon not in (Daemon.init, Daemon.run)):
-            self._left()
+        works = daemon in (Daemon.init, Daemon.run)
+        if self._left is not None and known.stopping and not (known.joined and works):
+            self._left(not works)
             self._left = None

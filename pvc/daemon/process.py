@@ -52,7 +52,7 @@ class NodeDaemon:
         config = ready.config
         self._config, self._remembered, self._notifier = config, ready.remembered, notifier
         self._inbox: queue.SimpleQueue[Event | StoreEvent | None] = queue.SimpleQueue()
-        self._notices: queue.SimpleQueue[signal.Signals | str | None] = queue.SimpleQueue()
+        self._notices: queue.SimpleQueue[signal.Signals | str | bool] = queue.SimpleQueue()
         self._told = False
         self._closing = threading.Event()
         self._store = ZooKeeperStore(options(config))
@@ -69,7 +69,7 @@ class NodeDaemon:
             timer=self._timer,
             notifier=notifier,
             inbox=self._inbox,
-            left=lambda: self._notices.put(None),
+            left=self._notices.put,
             failed=self._notices.put,
         )
         self._keepalive = Keepalive(
@@ -128,8 +128,7 @@ class NodeDaemon:
             try:
                 notice = self._notices.get(timeout=timeout)
             except queue.Empty:
-                log.error("this node could not leave within %g s: its record says that it works, so its peers will suspect it", LEAVE_S)
-                return 1
+                notice = False
             match notice:
                 case signal.Signals():
                     log.info("%s: this node leaves; its guests run on", notice.name)
@@ -139,8 +138,10 @@ class NodeDaemon:
                 case str():
                     log.critical("%s", notice)
                     return 1
-                case None:
-                    return 0
+                case bool():
+                    if not notice:
+                        log.error("this node could not write that it stops: its record says that it works, so its peers will suspect it")
+                    return 0 if notice else 1
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._told:
