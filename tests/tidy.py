@@ -17,9 +17,10 @@ LAYERS = {
     "core":    {"errors", "fsm", "cluster"},
     "check":   {"errors", "fsm", "cluster", "core"},
     "agent":   {"errors", "fsm", "cluster", "core"},
+    "hypervisor": {"errors", "fsm", "cluster", "core", "agent"},
     "client":  {"errors", "fsm", "cluster", "core"},
     "sim":     {"errors", "fsm", "cluster", "core", "agent", "client"},
-    "daemon":  {"errors", "fsm", "cluster", "core", "agent"},
+    "daemon":  {"errors", "fsm", "cluster", "core", "agent", "hypervisor"},
     "cli":     {"errors", "fsm", "cluster", "core", "check", "agent", "client", "sim"},
 }
 

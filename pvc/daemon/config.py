@@ -58,6 +58,7 @@ class DaemonConfig:
     settings: Settings
     libvirt_uri: str
     migration_address: str | None
+    migration_uri: str
     memory_reserve_mib: int
     state_file: Path
     claims_directory: Path
@@ -163,6 +164,7 @@ def read_config(path: Path, hostname: str) -> DaemonConfig:
         settings=settings_of(values),
         libvirt_uri=values["libvirt_uri"],
         migration_address=values["migration_address"],
+        migration_uri=values["migration_uri"],
         memory_reserve_mib=values["memory_reserve_mib"],
         state_file=values["state_file"],
         claims_directory=values["claims_directory"],

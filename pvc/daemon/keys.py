@@ -79,6 +79,13 @@ def uri(text: str) -> str:
     return text
 
 
+def peer_uri(text: str) -> str:
+    """How the libvirt of another node is reached from here, with a place for its address."""
+    if text.count("{address}") != 1 or "{" in text.replace("{address}", ""):
+        raise ValueError(f"{shown(text)} does not say once where {{address}} belongs")
+    return uri(text)
+
+
 def absolute_path(text: str) -> Path:
     """A path that does not depend on where the daemon is started."""
     if not text.startswith("/") or not is_line(text):
@@ -161,6 +168,7 @@ KEYS = (
     # The hypervisor.
     Key("libvirt_uri",          uri,                    "qemu+tcp://127.0.0.1:16509/system"),
     Key("migration_address",    address),
+    Key("migration_uri",        peer_uri,               "qemu+tcp://{address}/system"),
     Key("migration_timeout",    seconds(10.0, 86400.0), "600"),
     Key("parallel_migrations",  count(1, 16),           "2"),
     Key("memory_reserve_mib",   count(0, 1_000_000),    "512"),

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from pvc import __version__
+from pvc.daemon import virt
 from pvc.daemon.logs import open_log
 from pvc.daemon.notify import Notifier
 from pvc.daemon.preflight import CONFIG_VARIABLE, Finding, Preflight, Ready, Verdict
@@ -47,9 +48,7 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
 
 
 def libvirt_surroundings() -> Surroundings:
-    """The real hypervisor, imported when it is used: without libvirt's Python package the preflight says so."""
-    from pvc.daemon import virt
-
+    """The real ones; without libvirt's Python package the preflight says so."""
     return Surroundings(virt.probe, virt.hypervisor, socket.gethostname())
 
 

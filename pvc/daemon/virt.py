@@ -1,15 +1,20 @@
-"""The real hypervisor as the daemon uses it, imported only when it is asked for: a node without libvirt-python is told so."""
+"""The real hypervisor as this daemon's configuration wants it."""
 
 from pvc.daemon.config import DaemonConfig
-from pvc.daemon.surroundings import Calls, HypervisorFacts, NodeHypervisor
-from pvc.errors import PvcError
+from pvc.daemon.surroundings import Calls
+from pvc.hypervisor import HypervisorOptions, LibvirtHypervisor, probe
+
+__all__ = ["hypervisor", "probe"]
 
 
-def probe(uri: str) -> HypervisorFacts:
-    """Ask libvirt at this URI who it is; raises PvcError when it does not answer."""
-    raise PvcError("this version of PVC has no libvirt port yet")
-
-
-def hypervisor(config: DaemonConfig, boot: str, calls: Calls) -> NodeHypervisor:
-    """The hypervisor behind the configured URI; nothing is opened yet."""
-    raise PvcError("this version of PVC has no libvirt port yet")
+def hypervisor(config: DaemonConfig, boot: str, calls: Calls) -> LibvirtHypervisor:
+    """libvirt at the configured URI; nothing is opened yet."""
+    options = HypervisorOptions(
+        name=config.node,
+        boot=boot,
+        claims_directory=config.claims_directory,
+        uri=config.libvirt_uri,
+        migration_uri=config.migration_uri,
+        migrations_out=config.settings.parallel_migrations,
+    )
+    return LibvirtHypervisor(options, xml_of=calls.xml_of, address_of=calls.address_of, report=calls.report, say=calls.say)

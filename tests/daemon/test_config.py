@@ -96,6 +96,8 @@ def test_an_empty_value_says_nothing(tmp_path):
         ({"dead_ticks": 3}, "no whole number from 4"),
         ({"chroot": "pvc"}, "no path such as"),
         ({"libvirt_uri": "127.0.0.1"}, "no URI"),
+        ({"migration_uri": "qemu+tcp://hv2/system"}, "where {address} belongs"),
+        ({"migration_uri": "qemu+tcp://{address}/{x}"}, "where {address} belongs"),
         ({"state_file": "state.json"}, "no absolute path"),
         ({"fence_method": "stonith"}, "none of ipmi, none"),
         ({"zookeeper": "zk1:99999"}, "no whole number from 1 to 65535"),
