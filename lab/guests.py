@@ -10,7 +10,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from lab.shell import run
-from pvc.errors import PvcError
 
 SOURCES = Path(__file__).parent / "guest"
 BUSYBOX = Path("/usr/bin/busybox")
@@ -38,7 +37,7 @@ class Tick:
 
 def build(directory: Path) -> None:
     """Put kernel and initramfs for guests there."""
-    kernel, modules = _kernel()
+    kernel, modules = kernels()[0]
     shutil.copy(kernel, directory / "kernel")
     root = directory / "initramfs.d"
     for path in ("bin", "dev", "proc", "sys", "tmp", "modules", "etc/acpi/PWRF"):
@@ -57,13 +56,10 @@ def build(directory: Path) -> None:
     shutil.rmtree(root)
 
 
-def _kernel() -> tuple[Path, Path]:
-    """The newest cloud kernel and its modules."""
-    for kernel in sorted(Path("/boot").glob("vmlinuz-*cloud*"), reverse=True):
-        modules = Path("/lib/modules") / kernel.name.removeprefix("vmlinuz-")
-        if modules.is_dir():
-            return kernel, modules
-    raise PvcError("there is no kernel for the guests in /boot", "tools/install-debian.sh lab, as root, installs linux-image-cloud-amd64")
+def kernels() -> list[tuple[Path, Path]]:
+    """The cloud kernels that have their modules, and those, the newest first."""
+    found = [(path, Path("/lib/modules") / path.name.removeprefix("vmlinuz-")) for path in Path("/boot").glob("vmlinuz-*cloud*")]
+    return sorted(((kernel, modules) for kernel, modules in found if modules.is_dir()), reverse=True)
 
 
 def guest_uuid(name: str) -> str:

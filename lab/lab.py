@@ -2,17 +2,20 @@
 
 import contextlib
 import fcntl
+import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import IO, Any
 
-from lab import zookeeper
+from lab import parts, services, zookeeper
 from lab.bmc import Bmcs
 from lab.guests import Tick, build, guest_xml, read_ticks
 from lab.host import Guest, Host
 from lab.network import Pair, Rack
 from lab.place import HOSTS, ROOT, Place
 from lab.services import build_shared_folder_library
+from lab.shell import TIMEOUT_S, run
 from lab.wait import wait_until
 from pvc.errors import PvcError
 
@@ -54,12 +57,17 @@ class Lab:
 
     def start(self) -> None:
         """Bring everything up: an ensemble with a leader, and libvirtd's that answer. What fails is taken down again."""
+        absent = parts.missing()
+        if absent:
+            raise PvcError(f"a lab cannot be here, for want of {', '.join(absent)}", "make lab, as root")
         self._refuse_a_second()
         try:
             self._create()
             for host in self.hosts.values():
                 host.power_on()
             self.wait()
+            if self._pvcd:
+                self.pvc("init", "lab", "--yes")
         except BaseException:
             self.stop()
             raise
@@ -118,6 +126,14 @@ class Lab:
         """End that."""
         self.hosts[host].heal(*peers)
 
+    def heal_all(self) -> None:
+        """End every cut, plug in every cable, and let every link be fast."""
+        self._rack.heal(self._rack.cuts())
+        for host in self.hosts.values():
+            if host.is_on:
+                self._rack.carrier(host.name, True)
+                host.slow(None)
+
     def cuts(self) -> set[Pair]:
         """What is cut now: from whom to whom."""
         return self._rack.cuts()
@@ -137,8 +153,18 @@ class Lab:
 
     @property
     def zookeeper(self) -> str:
-        """The ensemble, as a client on this machine is told it."""
-        return ",".join(host.zookeeper for host in self.hosts.values())
+        """Where the cluster is, as a client on this machine is told it."""
+        return ",".join(host.zookeeper for host in self.hosts.values()) + services.CHROOT
+
+    def pvc(self, *words: str, check: bool = True, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+        """Run the client on this machine, as a person would; PvcError when it fails and `check` is set."""
+        return run(str(services.PVC), "--zookeeper", self.zookeeper, *words, check=check, timeout_s=timeout_s)
+
+    def working_nodes(self) -> list[str]:
+        """Short names of the nodes whose daemon says that it works, as the client lists them; none when it cannot."""
+        done = self.pvc("node", "list", "--output", "json", check=False)
+        nodes = json.loads(done.stdout)["nodes"] if done.returncode == 0 else []
+        return [node["name"].split(".")[0] for node in nodes if node["state"] == "run"]
 
     def has_quorum(self) -> bool:
         """Whether every server that has power serves, and one of them leads."""

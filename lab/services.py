@@ -11,7 +11,8 @@ from lab.place import DOMAIN, HOSTS, Place
 from lab.shell import run
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PVCD = REPOSITORY / ".venv" / "bin" / "pvcd"
+PVC, PVCD = (REPOSITORY / ".venv" / "bin" / name for name in ("pvc", "pvcd"))
+CHROOT = "/pvc"
 SHARED_FOLDER_SOURCE = Path(__file__).parent / "sharedfs.c"
 HOOK = REPOSITORY / "hooks" / "pvc-claims"
 LIBVIRT_PORT = 16509
@@ -106,7 +107,7 @@ def write_pvcd_conf(place: Place, host: str, options: dict[str, str]) -> None:
     local_first = sorted(HOSTS, key=lambda other: other != host)
     servers = ",".join(f"{place.address(other)}:{CLIENT_PORT}" for other in local_first)
     state = place.host_directory(host) / "pvc" / "state.json"
-    values = {"zookeeper": servers, "state_file": str(state)} | PVCD_DEFAULTS | options
+    values = {"zookeeper": servers, "chroot": CHROOT, "state_file": str(state)} | PVCD_DEFAULTS | options
     lines = ["[default]", *(f"{key} = {value}" for key, value in values.items())]
     for other in HOSTS:
         lines += ["", f"[{other}.{DOMAIN}]", f"migration_address = {place.address(other)}"]

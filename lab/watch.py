@@ -59,14 +59,22 @@ class Watcher:
         self._failure: BaseException | None = None
 
     def __enter__(self) -> "Watcher":
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
+        self.stop()
         if kind is None:
             self.verify()
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; what was seen is kept."""
+        self._ending.set()
+        self._thread.join()
 
     def verify(self) -> None:
         """AssertionError if ever a guest ran twice since this began to watch, as measured or by its own ticks."""

@@ -1,0 +1,77 @@
+"""Making a lab that was used, and maybe broken, as good as new, in seconds: for the next test."""
+
+import contextlib
+import os
+import shutil
+import signal
+from typing import Any
+
+from kazoo.client import KazooClient
+
+from lab import services
+from lab.host import Host
+from lab.lab import START_TIMEOUT_S, Lab
+from lab.wait import wait_until
+
+NODES_TIMEOUT_S = 60
+
+
+def reset(lab: Lab) -> None:
+    """All power on, all links whole, ZooKeeper and libvirt answer; no cluster, no guest, and no pvcd runs."""
+    lab.heal_all()
+    lab.bmcs.reset()
+    for host in lab.hosts.values():
+        host.power_on()
+        host.kill("pvcd")
+        for service in ("zookeeper", "libvirtd"):
+            host.thaw(service)
+            host.start(service)
+    for host in lab.hosts.values():
+        _kill_guests(host)
+    lab.wait()
+    for host in lab.hosts.values():
+        _forget(host)
+    for disk in lab.place.shared.glob("*.qcow2"):
+        disk.unlink()
+    _wipe(",".join(host.zookeeper for host in lab.hosts.values()))
+
+
+def new_cluster(lab: Lab, **options: str) -> None:
+    """Create a cluster, start pvcd everywhere with these options in its configuration, and wait until each node works."""
+    lab.pvc("init", "lab", "--yes")
+    for host in lab.hosts.values():
+        host.write_pvcd_conf(**options)
+        host.start_pvcd()
+    wait_until(lambda: sorted(lab.working_nodes()) == sorted(lab.hosts), NODES_TIMEOUT_S, "each node works")
+
+
+def _kill_guests(host: Host) -> None:
+    for guest in host.guests():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(guest.pid, signal.SIGKILL)
+    wait_until(lambda: not host.guests(), START_TIMEOUT_S, f"the guests of {host.name} end")
+
+
+def _forget(host: Host) -> None:
+    """What libvirt and pvcd have kept of guests, and what those printed."""
+    wait_until(lambda: not host.virsh("list", "--name").strip(), START_TIMEOUT_S, f"libvirtd of {host.name} sees that its guests ended")
+    for name in host.virsh("list", "--all", "--name").split():
+        host.virsh("undefine", name)
+    for console in host.console_directory.iterdir():
+        console.unlink()
+    shutil.rmtree(host.directory / "root" / "run" / "pvc", ignore_errors=True)
+    for file in (host.directory / "pvc").iterdir():
+        file.unlink()
+    (host.directory / "log" / "pvcd").unlink(missing_ok=True)
+    host.write_pvcd_conf()
+
+
+def _wipe(servers: str) -> None:
+    client: Any = KazooClient(servers)
+    client.start(timeout=START_TIMEOUT_S)
+    try:
+        if client.exists(services.CHROOT):
+            client.delete(services.CHROOT, recursive=True)
+    finally:
+        client.stop()
+        client.close()

@@ -1,0 +1,59 @@
+"""One lab for all end-to-end tests; each begins with hosts that are on, links that are whole, and no cluster and no guest.
+
+    def test_a_guest_starts(cluster):
+        cluster.pvc("vm", "define", str(cluster.guest_file("web")))
+
+After each test it is verified that no guest ever ran twice. When one fails, its report holds what each pvcd said last.
+"""
+
+import pytest
+
+from lab import Lab, parts
+from lab.reset import new_cluster, reset
+from lab.watch import Watcher
+
+LOG_LINES = 60
+
+
+@pytest.fixture(scope="session")
+def session_lab(require):
+    """A lab that runs, started once. Tests do not take it themselves: nobody has tidied up in it."""
+    missing = parts.missing()
+    require("the lab", not missing, f"it needs {', '.join(missing)}; make test, as root, installs what can be installed")
+    with Lab("test", leashed=True, pvcd=False) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(session_lab, request):
+    """Three hosts with ZooKeeper and libvirtd, and BMCs; pvcd does not run."""
+    reset(session_lab)
+    request.node.lab = session_lab
+    return session_lab
+
+
+@pytest.fixture
+def watcher(lab):
+    """Looks all the time which guests run; the test fails if one ever ran twice."""
+    with Watcher(lab) as watcher:
+        yield watcher
+
+
+@pytest.fixture
+def cluster(lab, watcher):
+    """The lab with a cluster: pvcd runs on each host, and each node works."""
+    new_cluster(lab)
+    return lab
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Add the end of each pvcd's log to the report of what failed."""
+    outcome = yield
+    report = outcome.get_result()
+    lab = getattr(item, "lab", None)
+    if report.failed and lab is not None:
+        for host in lab.hosts.values():
+            lines = host.log("pvcd").splitlines()[-LOG_LINES:]
+            if lines:
+                report.sections.append((f"pvcd of {host.name}", "\n".join(lines)))

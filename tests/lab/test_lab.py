@@ -1,0 +1,340 @@
+"""The lab itself, without PVC: a fault that does not happen would let every test of a fault pass."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lab import Lab, wait_until
+from lab.place import ROOT, labs
+from lab.services import REPOSITORY
+from lab.shell import run
+from lab.watch import Watcher, repeated, running_copies
+from pvc.errors import PvcError, TimedOut
+
+pytestmark = pytest.mark.lab
+TICKS_S = 60
+
+
+def start(lab, host, name, **options):
+    """Start a guest by libvirt alone, and wait until it ticks."""
+    lab[host].virsh("create", str(lab.guest_file(name, **options)))
+    wait_until(lambda: ticks_on(lab, host, name), TICKS_S, f"{name} ticks on {host}")
+
+
+def ticks_on(lab, host, name):
+    return [tick for tick in lab.ticks(name) if tick.host == host]
+
+
+def migrate(lab, name, source, target):
+    """Migrate as PVC does, from libvirtd to libvirtd; returns what virsh complained of."""
+    return lab[source].run("virsh", "migrate", "--live", "--p2p", name, lab[target].libvirt_uri, check=False).stderr
+
+
+# -- Hosts -------------------------------------------------------------------------------------------------------------
+
+
+def test_each_host_is_a_machine_of_its_own(lab):
+    names = {lab[host].run("hostname").stdout.strip() for host in lab.hosts}
+    boots = {lab[host].run("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() for host in lab.hosts}
+    identities = {lab[host].virsh("sysinfo") or lab[host].virsh("capabilities").split("<uuid>")[1][:36] for host in lab.hosts}
+    assert names == {f"{host}.pvc.lab" for host in lab.hosts}
+    assert len(boots) == len(identities) == 3
+    assert boots == {host.boot_id for host in lab.hosts.values()}
+
+
+def test_the_ensemble_has_one_leader(lab):
+    modes = [host.zookeeper_mode() for host in lab.hosts.values()]
+    assert sorted(modes) == ["follower", "follower", "leader"]
+
+
+def test_without_power_a_host_has_nothing_left(lab):
+    start(lab, "hv1", "web")
+    before = lab["hv1"].boot_id
+    lab["hv1"].power_off()
+    assert not lab["hv1"].is_on
+    assert lab.guests() == []
+    assert lab["hv1"].running() == {}
+    with pytest.raises(PvcError, match="has no power"):
+        lab["hv1"].virsh("list")
+
+    lab["hv1"].power_on()
+    lab.wait()
+    assert lab["hv1"].boot_id != before
+    assert lab["hv1"].virsh("list", "--all", "--name").strip() == ""
+
+
+def test_nobody_hears_a_host_die(lab):
+    """What dies without power sends no end of its connections: a peer must find out by itself."""
+    code = "import socket, sys; s = socket.create_connection((sys.argv[1], 2181)); print(flush=True); s.settimeout(2); s.recv(1)"
+    peer = subprocess.Popen([sys.executable, "-c", code, lab["hv2"].address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with peer:
+        peer.stdout.readline()
+        lab["hv2"].power_off()
+        assert "TimeoutError" in peer.stderr.read()
+
+
+def test_a_service_can_be_killed_frozen_and_started_again(lab):
+    leader = lab.leader()
+    leader.freeze("zookeeper")
+    assert leader.zookeeper_mode() == ""
+    leader.thaw("zookeeper")
+    assert leader.stop("zookeeper", signal.SIGKILL) == -signal.SIGKILL
+    assert "zookeeper" not in leader.running()
+    wait_until(lab.leader, 30, "the others elect a leader")
+    leader.start("zookeeper")
+    wait_until(lab.has_quorum, 30, "all three serve again")
+
+
+def test_a_killed_libvirtd_leaves_its_guests(lab):
+    start(lab, "hv1", "web")
+    pids = [guest.pid for guest in lab.guests()]
+    lab["hv1"].kill("libvirtd")
+    assert [guest.pid for guest in lab.guests()] == pids
+    lab["hv1"].start("libvirtd")
+    wait_until(lambda: lab["hv1"].libvirt_answers, 30, "libvirtd answers")
+    assert lab["hv1"].virsh("list", "--name").split() == ["web"]
+
+
+# -- Links -------------------------------------------------------------------------------------------------------------
+
+
+def reaches(lab, source, target):
+    """Whether one host gets an answer of another's ZooKeeper server."""
+    code = "import socket, sys; s = socket.create_connection((sys.argv[1], 2181), 1); s.sendall(b'ruok'); sys.exit(s.recv(4) != b'imok')"
+    return lab[source].run(sys.executable, "-c", code, lab[target].address, check=False).returncode == 0
+
+
+def test_a_cut_host_reaches_nobody_until_it_is_healed(lab):
+    lab.cut("hv2")
+    assert not reaches(lab, "hv1", "hv2")
+    assert not reaches(lab, "hv2", "hv3")
+    assert lab["hv2"].zookeeper_mode() == ""
+    assert reaches(lab, "hv1", "hv3")
+    assert lab.bmcs["hv2"].ask("status") == "Chassis Power is on"
+
+    lab["hv2"].power_off()
+    lab["hv2"].power_on()
+    assert not reaches(lab, "hv1", "hv2"), "a cut outlives the power"
+    lab.heal("hv2")
+    wait_until(lambda: reaches(lab, "hv1", "hv2"), 30, "the link is whole again")
+
+
+def test_two_hosts_can_be_cut_from_each_other_alone(lab):
+    lab.cut("hv1", "hv2")
+    assert not reaches(lab, "hv1", "hv2")
+    assert reaches(lab, "hv1", "hv3")
+    assert reaches(lab, "hv2", "hv3")
+
+
+def test_a_pulled_cable_is_noticed(lab):
+    lab["hv3"].pull_cable()
+    assert "NO-CARRIER" in lab["hv3"].run("ip", "link", "show", "eth0").stdout
+    lab.heal("hv3")
+    wait_until(lambda: reaches(lab, "hv3", "hv1"), 30, "the cable is in again")
+
+
+def test_a_slow_link_makes_a_migration_long(lab):
+    start(lab, "hv1", "web")
+    lab["hv2"].slow(20)
+    begun = time.monotonic()
+    assert migrate(lab, "web", "hv1", "hv2") == ""
+    assert time.monotonic() - begun > 5
+
+
+# -- BMCs --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bmc_cuts_the_power_for_real(lab):
+    start(lab, "hv2", "web")
+    bmc = lab.bmcs["hv2"]
+    assert bmc.ask("status") == "Chassis Power is on"
+    bmc.ask("off")
+    assert (bmc.ask("status"), lab["hv2"].is_on, lab.guests()) == ("Chassis Power is off", False, [])
+    bmc.ask("on")
+    assert (bmc.ask("status"), lab["hv2"].is_on) == ("Chassis Power is on", True)
+
+
+def test_a_host_reaches_the_bmc_of_another(lab):
+    tool = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", "hv2-lom.pvc.lab", "-U", "admin", "-P", "lab", "chassis", "power", "status"]
+    lab.cut("hv1")
+    assert lab["hv1"].run(*tool).stdout.strip() == "Chassis Power is on"
+
+
+@pytest.mark.parametrize(("mode", "reads"), [("ignore", "Chassis Power is on"), ("lie", "Chassis Power is off"), ("broken", "")])
+def test_a_bad_bmc_switches_nothing(lab, mode, reads):
+    bmc = lab.bmcs["hv3"]
+    bmc.behave(mode)
+    bmc.ask("off")
+    assert bmc.ask("status") == reads
+    assert lab["hv3"].is_on
+
+
+def test_a_slow_bmc_switches_later(lab):
+    bmc = lab.bmcs["hv3"]
+    bmc.behave("slow", seconds=3)
+    bmc.ask("off")
+    assert bmc.ask("status") == "Chassis Power is on"
+    wait_until(lambda: bmc.ask("status") == "Chassis Power is off", 20, "the power goes")
+
+
+def test_a_silent_bmc_does_not_answer(lab):
+    lab.bmcs["hv3"].silence()
+    with pytest.raises(PvcError, match="no end after"):
+        lab.bmcs["hv3"].ask("status", timeout_s=3)
+    lab.bmcs["hv3"].answer()
+    assert lab.bmcs["hv3"].ask("status") == "Chassis Power is on"
+
+
+# -- Guests ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_guest_ticks_on_where_it_is_moved_to(lab, watcher):
+    start(lab, "hv1", "web")
+    assert migrate(lab, "web", "hv1", "hv2") == ""
+    wait_until(lambda: len(ticks_on(lab, "hv2", "web")) > 2, TICKS_S, "it ticks there")
+    ticks = lab.ticks("web")
+    assert len({tick.boot for tick in ticks}) == 1
+    assert repeated(ticks) == []
+    assert [guest.host for guest in running_copies(lab, "web")] == ["hv2"]
+
+
+def test_a_guest_with_a_disk_migrates_and_counts_its_boots(lab, watcher):
+    start(lab, "hv1", "db", disk=True)
+    assert migrate(lab, "db", "hv1", "hv3") == ""
+    wait_until(lambda: ticks_on(lab, "hv3", "db"), TICKS_S, "it ticks there")
+    lab["hv3"].virsh("destroy", "db")
+    start(lab, "hv2", "db", disk=True)
+    assert "disk" in lab["hv2"].console("db")
+    assert [line.split()[2] for line in lab["hv2"].console("db").splitlines() if line.startswith("disk")] == ["2"]
+
+
+def test_a_reset_is_seen(lab):
+    start(lab, "hv1", "web")
+    lab["hv1"].virsh("reset", "web")
+    wait_until(lambda: len({tick.boot for tick in lab.ticks("web")}) == 2, TICKS_S, "it ticks as another boot")
+
+
+def test_a_guest_hears_its_power_button_unless_it_is_deaf(lab):
+    start(lab, "hv1", "web")
+    start(lab, "hv1", "stubborn", deaf=True)
+    lab["hv1"].virsh("shutdown", "web")
+    lab["hv1"].virsh("shutdown", "stubborn")
+    wait_until(lambda: [guest.name for guest in lab.guests()] == ["stubborn"], 30, "only the deaf one is left")
+
+
+def test_a_busy_guest_takes_long_to_migrate(lab):
+    start(lab, "hv1", "busy", dirty_mib=32)
+    lab["hv1"].virsh("migrate-setspeed", "busy", "4")
+    with pytest.raises(PvcError, match="no end after"):
+        lab["hv1"].run("virsh", "migrate", "--live", "--p2p", "busy", lab["hv2"].libvirt_uri, timeout_s=20)
+    assert "Memory remaining" in lab["hv1"].virsh("domjobinfo", "busy")
+    lab["hv1"].virsh("domjobabort", "busy")
+
+
+# -- The watcher -------------------------------------------------------------------------------------------------------
+
+
+def test_two_running_copies_are_seen(lab):
+    """The same guest by hand on two hosts: libvirt knows nothing of the other, as after a split."""
+    watcher = Watcher(lab)
+    watcher.start()
+    start(lab, "hv1", "web")
+    start(lab, "hv2", "web")
+    wait_until(watcher.twice, 30, "the watcher has seen both")
+    assert {guest.host for guest in watcher.running("web")} == {"hv1", "hv2"}
+    watcher.stop()
+    with pytest.raises(AssertionError, match="web ran on hv"):
+        watcher.verify()
+
+
+def test_a_guest_that_goes_on_twice_prints_its_ticks_twice(lab):
+    """One memory, two lives: what a migration leaves when both sides take themselves for the one."""
+    start(lab, "hv1", "web")
+    watcher = Watcher(lab)
+    saved = str(lab.place.shared / "saved")
+    lab["hv1"].virsh("save", "web", saved)
+    for host in ("hv2", "hv3"):
+        lab[host].virsh("restore", saved, "--running")
+    wait_until(lambda: repeated(lab.ticks("web")), 30, "both print the same tick")
+    watcher.sample()
+    with pytest.raises(AssertionError, match="was printed twice"):
+        watcher.verify()
+
+
+def test_a_paused_copy_does_not_count(lab, watcher):
+    start(lab, "hv1", "web")
+    lab["hv2"].virsh("create", "--paused", str(lab.guest_file("web")))
+    assert len(lab.guests()) == 2
+    assert [guest.host for guest in running_copies(lab, "web")] == ["hv1"]
+
+
+# -- Up and down -------------------------------------------------------------------------------------------------------
+
+
+def traces(name):
+    """Everything on this machine that would belong to a lab of this name."""
+    found = [line for line in run("ip", "netns", "list").stdout.splitlines() if line.startswith(f"pvc-{name}")]
+    found += [line for line in run("ip", "-brief", "link").stdout.splitlines() if line.startswith(f"pvc-{name}")]
+    found += [line for line in run("ps", "-eo", "pid,args").stdout.splitlines() if str(ROOT / name) in line]
+    found += [line for line in run("cat", "/proc/mounts").stdout.splitlines() if str(ROOT / name) in line]
+    return found + [lab for lab in labs() if lab == name]
+
+
+def test_two_labs_do_not_meet_and_nothing_is_left(lab):
+    with Lab("other", leashed=True, pvcd=False) as other:
+        assert traces("other")
+        assert not {host.address for host in other.hosts.values()} & {host.address for host in lab.hosts.values()}
+        start(other, "hv1", "web")
+        assert lab.guests() == []
+        with pytest.raises(PvcError, match="is there already"):
+            Lab("other").start()
+        assert other["hv1"].is_on
+    assert traces("other") == []
+
+
+def test_a_start_that_fails_leaves_nothing(lab, monkeypatch):
+    def fail(_):
+        raise TimedOut("no quorum")
+
+    monkeypatch.setattr(Lab, "wait", fail)
+    with pytest.raises(TimedOut):
+        Lab("failing", pvcd=False).start()
+    assert traces("failing") == []
+
+
+def test_a_leashed_lab_ends_with_its_owner(lab):
+    """And the next one of that name takes away what a killed process could not."""
+    code = "from lab import Lab; Lab('leash', leashed=True, pvcd=False).start(); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        owner.stdout.readline()
+        owner.kill()
+    orphan = Lab("leash", leashed=True, pvcd=False)
+    wait_until(lambda: not any(host.is_on for host in orphan.hosts.values()), 30, "the hosts end with their owner")
+    with orphan:
+        assert orphan["hv1"].is_on
+    assert traces("leash") == []
+
+
+def test_the_command_brings_up_and_down(lab):
+    tool = (str(REPOSITORY / "tools" / "lab"), "--name", "command")
+    try:
+        assert "export PVC_ZOOKEEPER=10.99." in run(*tool, "up", "--no-pvcd").stdout
+        refused = run(*tool, "up", check=False)
+        assert refused.returncode == 1
+        assert "is there already" in refused.stderr
+        run(*tool, "host-off", "hv2")
+        run(*tool, "cut", "hv1", "hv3")
+        told = run(*tool, "status").stdout
+        assert "hv2  OFF" in told
+        assert "cut off from hv3" in told
+        run(*tool, "host-on", "hv2")
+        assert "hv2  on" in run(*tool, "status").stdout
+    finally:
+        run(*tool, "down")
+    assert traces("command") == []
+    assert "there is no lab" in run(*tool, "status", check=False).stdout
