@@ -24,7 +24,7 @@ Require = Callable[[str, bool, str], None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer --quick."""
-    parser.addoption("--quick", action="store_true", help="only what takes seconds: no ensemble, no properties, no checker")
+    parser.addoption("--quick", action="store_true", help="only what takes seconds: no ensemble, no properties, no checker, no lab")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,8 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def stage(item: pytest.Item) -> int:
-    """When a test's turn comes: 0 quick ones, then real ensembles, long ones, properties, the checker."""
+    """When a test's turn comes: 0 quick ones, then real ensembles, long ones, properties, the checker, the lab."""
     folder = item.path.relative_to(TESTS).parts[0]
+    if item.get_closest_marker("lab"):
+        # The last, because its hosts stay up until the end.
+        return 5
     if folder in ("property", "check"):
         return 3 if folder == "property" else 4
     if item.get_closest_marker("long"):

@@ -19,7 +19,7 @@ def test_without():
 def run(pytester, monkeypatch):
     """Runs files of tests under our conftest, in CI or not, and returns pytest's result."""
     pytester.makeconftest((Path(__file__).parent / "conftest.py").read_text())
-    pytester.makeini("[pytest]\nmarkers =\n  ensemble: x\n  long: x\n")
+    pytester.makeini("[pytest]\nmarkers =\n  lab: x\n  ensemble: x\n  long: x\n")
 
     def run(files, *options, ci=False):
         monkeypatch.setenv("CI", "true" if ci else "")
@@ -72,6 +72,9 @@ FILES = {
     "test_a.py": """
 import pytest
 
+@pytest.mark.lab
+def test_lab(): pass
+
 @pytest.mark.long
 def test_long(): pass
 
@@ -85,8 +88,8 @@ def test_quick(): pass
 
 def test_what_fails_quickly_comes_first(run):
     result = run(FILES, "-v")
-    result.stdout.fnmatch_lines(["*test_quick *", "*test_ensemble *", "*test_long *", "*test_property.py*", "*test_check.py*"])
+    result.stdout.fnmatch_lines(["*test_quick *", "*test_ensemble *", "*test_long *", "*test_property.py*", "*test_check.py*", "*test_lab *"])
 
 
 def test_quick_takes_the_quick_ones_only(run):
-    run(FILES, "--quick").assert_outcomes(passed=1, deselected=4)
+    run(FILES, "--quick").assert_outcomes(passed=1, deselected=5)
