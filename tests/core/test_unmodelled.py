@@ -117,6 +117,23 @@ def test_a_conflict_ends_when_its_guest_is_gone_or_its_node_is_proven_off():
     assert triggers(fenced) == [("cleared", Domain.stop)]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        vm(want=Want.shutdown, owner="hv1"),
+        vm(owner="hv1", request=Request.restart),
+        replace(vm(owner="hv1"), policy=Policy(migration=Method.cold)),
+        vm(owner="hv1"),
+    ],
+)
+def test_a_guest_that_libvirt_paused_is_left_alone_until_it_is_wanted_off_at_once(record):
+    core = working()
+    core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.flush), 7))
+    core.on(e.GuestSeen(UUID, Guest.paused))
+    assert seen(core, record) == []
+    assert seen(core, vm(want=Want.stop, owner="hv1"), 2) == [("halt", Domain.destroy)]
+
+
 # ---- waits that count
 
 
@@ -126,6 +143,18 @@ def test_a_vm_that_failed_waits_before_it_is_claimed_again():
     assert triggers(answers) == []
     (wait,) = (wait for wait in waits(answers) if wait.startswith(UUID))
     assert triggers(core.on(e.Due(wait))) == [("claim", Domain.boot)]
+
+
+@pytest.mark.parametrize(("state", "want", "job"), [(Domain.shutdown, Want.shutdown, Job.shutdown), (Domain.destroy, Want.stop, Job.none)])
+def test_a_guest_has_its_time_before_its_power_is_cut_and_cut_again(state, want, job):
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    core.known.domains[UUID].job = job
+    answers = core.on(e.DomainSeen(UUID, vm(state, want, owner="hv1"), 1))
+    assert triggers(answers) == []
+    (wait,) = (wait for wait in waits(answers) if wait.startswith(UUID))
+    (cut,) = fires(core.on(e.Due(wait)))
+    assert (cut.move.row.trigger, cut.move.row.effects) == ("overdue", (Effect.destroy,))
 
 
 def test_failures_are_forgotten_after_a_while_and_not_before():
@@ -167,6 +196,17 @@ def fencing(fence, daemon):
     core.on(e.Fired(ticket, e.Result.written))
     answers = core.on(e.NodeSeen("hv3", node("hv3", daemon, fence=fence, by="hv1"), 7))
     return core, ticket, answers
+
+
+@pytest.mark.parametrize(
+    ("daemon", "fence"),
+    [(Daemon.run, Fence.evidence), (Daemon.dead, Fence.throws), (Daemon.fencing, Fence.shot), (Daemon.unfenced, Fence.failed)],
+)
+def test_who_holds_a_fence_recovers_nothing_before_the_proof(daemon, fence):
+    core, _, answers = fencing(fence, daemon)
+    assert triggers(answers) == []
+    proven = core.on(e.NodeSeen("hv3", node("hv3", Daemon.fenced, fence=Fence.proven, by="hv1"), 8))
+    assert triggers(proven) == [("recover", Domain.place)]
 
 
 def test_a_fence_whose_device_is_silent_is_passed_on():
