@@ -17,6 +17,7 @@ from pvc.cluster.evidence import Seen, Transition
 from pvc.cluster.handover import all_locked
 from pvc.cluster.names import clipped
 from pvc.cluster.records import MAX_WHY, MAX_WORDS, DomainRecord, HistoryEntry, Policy
+from pvc.cluster.store import Znode
 from pvc.core.decide import RULES
 from pvc.errors import NotFound, Refused, UsageProblem, unknown
 from pvc.fsm.states import By
@@ -62,8 +63,18 @@ class VmCommands:
         history = self.reader.history(record.uuid)
         children = self.reader.store.children(znodes.domain(record.uuid))
         change = domain_change(seen, life, transition, snapshot.relied(), history, children)
-        version = self.writer.write(change, shows(record.uuid, request))
+        version = self.writer.write(change, self._written(record.uuid, request))
         return Asked(trigger, seen.value, life, version)
+
+    def _written(self, uuid: str, request: str) -> Callable[[Znode], bool]:
+        """Whether a request was carried out: the record shows it, or the history, when the VM has gone on since."""
+        last = shows(uuid, request)
+
+        def applied(znode: Znode) -> bool:
+            history = None if last(znode) else self.reader.history(uuid)
+            return last(znode) or (isinstance(history, Seen) and any(entry.request == request for entry in history.value.entries))
+
+        return applied
 
     def described(self, uuid: str) -> str:
         """A VM in a few words."""
@@ -84,7 +95,7 @@ class VmCommands:
             record = self._new(facts, uuid, snapshot, policy or {})
             record = replace(record, life=Life(home=_home(record, snapshot, home)))
             change = define_change(record, xml, snapshot.relied(), self.who, self.now(), why)
-            self.writer.write(change, shows(uuid, record.request))
+            self.writer.write(change, self._written(uuid, record.request))
             return record
 
         return insist(attempt, lambda: f"somebody else was faster: {facts.name} is now {self.described(uuid)}")
@@ -126,7 +137,7 @@ class VmCommands:
             entry = self._entry(record, trigger, why)
             present = None if xml is None else (xml, self.reader.xml(uuid).version)
             change = amend_change(seen, record, entry, snapshot.config.version, xml=present, history=self.reader.history(uuid))
-            self.writer.write(change, shows(uuid, record.request))
+            self.writer.write(change, self._written(uuid, record.request))
             return record
 
         return insist(attempt, lambda: f"somebody else changed {name} meanwhile: it is now {self.described(uuid)}")

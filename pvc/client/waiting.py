@@ -80,9 +80,11 @@ class Waiting:
             for event in self.events(timeout_s, show):
                 if event is None:
                     raise TimedOut(f"{name} is still {state}: it goes on", f"pvc vm info {name}")
-                if not isinstance(event, Changed) or event.path != path or _older(event, version):
+                if not isinstance(event, Changed) or event.path != path:
                     continue
                 record = self._record(uuid, event)
+                if record is not None and event.znode is not None and record.gen == before.gen and event.znode.version < version:
+                    continue  # what was there before the command
                 if teller:
                     teller.tell()
                 state = str(record.life.state) if record else "gone"
@@ -138,7 +140,3 @@ class Waiting:
 def _after(request: str, entries: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
     known = [number for number, entry in enumerate(entries) if entry.request == request]
     return entries[known[-1] + 1 :] if known else entries
-
-
-def _older(event: Changed, version: int) -> bool:
-    return event.znode is not None and event.znode.version < version

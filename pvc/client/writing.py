@@ -8,7 +8,7 @@ from typing import TypeVar
 from pvc.client.ear import Ear
 from pvc.cluster.changes import is_drift, repaired
 from pvc.cluster.commit import Change, Outcome, commit, settle
-from pvc.cluster.store import Broken, OutcomeUnknown, Refused, SessionLost, Store, Why, Znode, version_after
+from pvc.cluster.store import Broken, NotConnected, OutcomeUnknown, Refused, SessionLost, Store, Why, Znode, version_after
 from pvc.errors import NoQuorum
 from pvc.errors import Refused as RefusedByRule
 
@@ -68,7 +68,7 @@ class Writer:
     def _settle(self, change: Change, applied: Callable[[Znode], bool]) -> None:
         deadline = self.ear.clock() + SETTLE_S
         while (left := deadline - self.ear.clock()) > 0:
-            outcome = settle(self.store, change, applied) if self.store.connected else Outcome.UNKNOWN
+            outcome = self._outcome(change, applied)
             if outcome is Outcome.APPLIED:
                 return
             if outcome is Outcome.NOT_APPLIED:
@@ -79,6 +79,12 @@ class Writer:
                 break
         why = "the connection to ZooKeeper went before the answer came: this may have been done, or not"
         raise NoQuorum(why, "look before you repeat it")
+
+    def _outcome(self, change: Change, applied: Callable[[Znode], bool]) -> Outcome:
+        try:
+            return settle(self.store, change, applied)
+        except NotConnected:  # it went again, before `applied` had read all that it needs
+            return Outcome.UNKNOWN
 
 
 def insist(attempt: Callable[[], T], changed: Callable[[], str]) -> T:
