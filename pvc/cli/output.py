@@ -75,8 +75,8 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     _need_terminal(question)
-    if not click.confirm(question, default=False):
-        click.echo("Nothing was changed.")
+    if not click.confirm(question, default=False, err=True):  # stdout is for what was asked for
+        click.echo("Nothing was changed.", err=True)
         click.get_current_context().exit(1)
 
 
@@ -85,8 +85,8 @@ def confirm_name(question: str, name: str, yes: bool) -> None:
     if yes:
         return
     _need_terminal(question)
-    if click.prompt(question, default="", show_default=False).strip() != name:
-        click.echo("That is another name. Nothing was changed.")
+    if click.prompt(question, default="", show_default=False, err=True).strip() != name:
+        click.echo("That is another name. Nothing was changed.", err=True)
         click.get_current_context().exit(1)
 
 

@@ -1,0 +1,59 @@
+"""The way to the cluster: where it is looked for, and what is said when nobody is there."""
+
+import pytest
+
+from pvc.cli.access import Access, parsed
+from pvc.errors import NoQuorum, UsageProblem
+
+
+@pytest.fixture
+def access(tmp_path, monkeypatch):
+    """One that knows nothing."""
+    monkeypatch.delenv("PVC_ZOOKEEPER", raising=False)
+    return Access(config_file=tmp_path / "pvc.conf")
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts", "chroot"),
+    [
+        ("zk1", ("zk1:2181",), ""),
+        ("zk1:2182,zk2, zk3:1 /pvc/", ("zk1:2182", "zk2:2181", "zk3:1"), "/pvc"),
+        ("zk1/", ("zk1:2181",), ""),
+        ("zk1/a/b", ("zk1:2181",), "/a/b"),
+        ("[fd00::1],[fd00::2]:2182/pvc", ("[fd00::1]:2181", "[fd00::2]:2182"), "/pvc"),
+    ],
+)
+def test_an_address_is_read_as_every_client_writes_it(text, hosts, chroot):
+    assert (parsed(text).hosts, parsed(text).chroot) == (hosts, chroot)
+
+
+def test_flag_before_environment_before_file(access, monkeypatch):
+    access.config_file.write_text("zookeeper = file:1/pvc\n")
+    assert access.options().hosts == ("file:1",)
+    access.config_file.write_text("# ours\n[default]\nzookeeper = section:1\n")
+    assert access.options().hosts == ("section:1",)
+    monkeypatch.setenv("PVC_ZOOKEEPER", "environment:1")
+    assert access.options().hosts == ("environment:1",)
+    access.zookeeper = "flag:1"
+    assert access.options().hosts == ("flag:1",)
+
+
+@pytest.mark.parametrize("content", [b"[default\nzookeeper", b"\xff\xfe", b"zookeeper = a\nzookeeper = b\n"])
+def test_a_broken_file_is_named(access, content):
+    access.config_file.write_bytes(content)
+    with pytest.raises(UsageProblem, match=r"pvc\.conf cannot be read"):
+        access.options()
+
+
+def test_no_address_at_all_says_where_one_can_stand(access):
+    with pytest.raises(UsageProblem) as caught:
+        access.options()
+    assert all(place in caught.value.next_step for place in ("-z", "PVC_ZOOKEEPER", str(access.config_file)))
+
+
+def test_nobody_there_is_no_quorum_within_seconds(access, capfd, monkeypatch):
+    access.zookeeper = "127.0.0.1:1"
+    monkeypatch.setattr("pvc.cli.access.CONNECT_S", 0.5)
+    with pytest.raises(NoQuorum, match="no ZooKeeper server answered within"), access.cluster():
+        pass
+    assert capfd.readouterr() == ("", "")
