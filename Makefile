@@ -12,15 +12,21 @@ EXTRAS      := test,check,lint
 PYTEST_OPTIONS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages test lint properties oldest check check-full diagrams clean
+.PHONY: help setup packages lab lab-down lab-packages libvirt-python test lint properties oldest check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
 
 setup: packages $(STAMP)  ## missing Debian packages (as root) and a .venv with everything else
 
-test: setup lint  ## set up, then every test, the quick ones first
+test: setup libvirt-python lint  ## set up, also what the lab needs, then every test, the quick ones first
 	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+lab: setup libvirt-python  ## bring up three hosts on this machine, with real guests (as root); see docs/lab.md
+	@tools/lab up
+
+lab-down:  ## take them down again
+	@tools/lab down
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -54,6 +60,14 @@ clean:  ## remove everything that was generated and is not kept in git
 
 packages:
 	@tools/install-debian.sh
+
+lab-packages:
+	@tools/install-debian.sh lab
+
+# Built from source: only where libvirt's headers are. Where they are not, the tests that need it say so.
+libvirt-python: lab-packages $(STAMP)
+	@$(BIN)/python -c 'import libvirt' 2>/dev/null || ! pkg-config --exists libvirt 2>/dev/null || \
+		$(BIN)/pip install --quiet --editable '.[$(EXTRAS),libvirt]'
 
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)

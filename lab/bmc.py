@@ -11,6 +11,7 @@ import time
 import uuid
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lab import init
 from lab.control import Control
@@ -103,7 +104,7 @@ class Bmc:
 
     def chassis(self, *order: str) -> int:
         """`get power`, `set power 0|1` or `set reset 1`, as its responder asks; prints the answer, returns the exit code."""
-        kept = json.loads((self._directory / "mode").read_text())
+        kept = self._kept()
         if kept["mode"] == "broken":
             return 1
         if order[0] == "get":
@@ -125,12 +126,17 @@ class Bmc:
             self._host.power_on()
 
     def switch_later(self, seconds: float, *order: str) -> None:
-        """Carry it out after so many seconds."""
+        """Carry it out after so many seconds, unless it was told to be another BMC meanwhile."""
         time.sleep(seconds)
-        self.switch(*order)
+        if self._kept()["mode"] == "slow":
+            self.switch(*order)
+
+    def _kept(self) -> dict[str, Any]:
+        kept: dict[str, Any] = json.loads((self._directory / "mode").read_text())
+        return kept
 
     def _later(self, seconds: float, order: tuple[str, ...]) -> None:
-        words = ["--name", self._place.name, "chassis", self._host.name, "--after", str(seconds), *order]
+        words = ["--name", self._place.name, "chassis", "--after", str(seconds), self._host.name, *order]
         subprocess.Popen(
             [sys.executable, "-B", "-m", "lab", *words], cwd=REPOSITORY, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that setting up and testing need: only missing ones, so it is quick when run again.
 # Without root or without apt it says loudly what is missing and goes on: the tests then name what could not run.
+# Usage: install-debian.sh [lab]. With "lab" also what the lab needs, and whatever is tried on real libvirt and QEMU.
 set -eu
 
 packages="
@@ -13,6 +14,27 @@ default-jre-headless
 procps
 iproute2
 "
+# Headers and compiler are for libvirt-python, which exists on PyPI as source only. The kernel is the guests'.
+lab_packages="
+libvirt-daemon
+libvirt-daemon-driver-qemu
+libvirt-clients
+libvirt-dev
+python3-dev
+pkg-config
+gcc
+libc6-dev
+qemu-system-x86
+qemu-utils
+linux-image-cloud-amd64
+busybox-static
+cpio
+nftables
+openipmi
+ipmitool
+util-linux
+"
+[ "${1:-}" != lab ] || packages="$packages $lab_packages"
 
 say() {
     printf '\n*** %s\n\n' "$*" >&2
@@ -27,11 +49,24 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
+# What libvirt-daemon-system would do: without this user libvirtd starts no guest, and without these directories a host of the
+# lab has no place for its own.
+prepare_libvirt() {
+    [ "$1" = lab ] && [ "$(id -u)" -eq 0 ] || return 0
+    getent group libvirt-qemu >/dev/null || groupadd --system libvirt-qemu
+    getent passwd libvirt-qemu >/dev/null ||
+        useradd --system --gid libvirt-qemu --home-dir /var/lib/libvirt --no-create-home --shell /usr/sbin/nologin libvirt-qemu
+    mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt
+}
+
 missing=""
 for package in $packages; do
     installed "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+    prepare_libvirt "${1:-}"
+    exit 0
+fi
 
 if [ "$(id -u)" -ne 0 ]; then
     say "Missing packages, and only root may install them. Tests that need them will not run. Next: sudo apt install$missing"
@@ -44,3 +79,4 @@ export DEBIAN_FRONTEND=noninteractive
 {
     apt-get update -qq && apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends $missing
 } || say "apt could not install$missing. Tests that need them will not run."
+prepare_libvirt "${1:-}"

@@ -39,7 +39,7 @@ def migrate(lab, name, source, target):
 def test_each_host_is_a_machine_of_its_own(lab):
     names = {lab[host].run("hostname").stdout.strip() for host in lab.hosts}
     boots = {lab[host].run("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() for host in lab.hosts}
-    identities = {lab[host].virsh("sysinfo") or lab[host].virsh("capabilities").split("<uuid>")[1][:36] for host in lab.hosts}
+    identities = {lab[host].virsh("capabilities").split("<uuid>")[1][:36] for host in lab.hosts}
     assert names == {f"{host}.pvc.lab" for host in lab.hosts}
     assert len(boots) == len(identities) == 3
     assert boots == {host.boot_id for host in lab.hosts.values()}
@@ -138,10 +138,10 @@ def test_a_pulled_cable_is_noticed(lab):
 
 def test_a_slow_link_makes_a_migration_long(lab):
     start(lab, "hv1", "web")
-    lab["hv2"].slow(20)
+    lab["hv2"].slow(60)
     begun = time.monotonic()
     assert migrate(lab, "web", "hv1", "hv2") == ""
-    assert time.monotonic() - begun > 5
+    assert time.monotonic() - begun > 4
 
 
 # -- BMCs --------------------------------------------------------------------------------------------------------------
