@@ -40,7 +40,9 @@ def blame_wish(move: Move, life: Life) -> str:
         return ""
     if life.state is Domain.delete and old.want is not Want.delete:
         return "a VM was removed that nobody wanted removed"
-    if life.state in (Domain.stop, Domain.disable) and old.want is Want.start and old.state is not Domain.conflict:
+    assert isinstance(move.view, DomainView)
+    by_itself = move.view.stays_off and move.row.trigger == "ended"
+    if life.state in (Domain.stop, Domain.disable) and old.want is Want.start and old.state is not Domain.conflict and not by_itself:
         return "a VM that is wanted up was left off"
     return ""
 
@@ -50,8 +52,11 @@ def blame_record(block: Block, move: Move, life: Life) -> str:
     old, view = move.view.life, move.view
     assert isinstance(old, Life)
     assert isinstance(view, DomainView)
-    if life.phase in (Migration.asked, Migration.accepted, Migration.moving) and life.target == life.owner:
-        return "a VM is moved to where it is"
+    if life.target is not None and life.target != old.target and life.state in (Domain.migrate, Domain.restart):
+        if life.target == life.owner:
+            return "a VM is sent to where it is"
+        if life.target not in view.fits:
+            return "a VM is sent to a node that may not take it"
     if move.by & By.CLIENT or old.owner is None:
         claimed = old.owner is None and life.owner is not None and old.state is not Domain.conflict
         return "a node took a VM that it may not take" if claimed and life.owner not in view.fits else ""
@@ -67,6 +72,24 @@ def blame_record(block: Block, move: Move, life: Life) -> str:
         if block.slots[life.target].job is not Job.none:
             return "a VM was accepted while a job about it is in flight"
     return ""
+
+
+def blame_policy(move: Move, life: Life) -> str:
+    """What a daemon does of its own accord with a guest that is wanted up: against its policy, or against the purpose."""
+    old, view = move.view.life, move.view
+    assert isinstance(old, Life)
+    assert isinstance(view, DomainView)
+    if move.by & By.CLIENT or old.want is not Want.start:
+        return ""
+    if old.phase in (Migration.asked, Migration.accepted) and life.state is Domain.start and old.request is not Request.cancel:
+        hopeless = view.due or view.target_rebooted or old.target not in view.fits
+        return "" if hopeless else "a migration is given up that may succeed"
+    if old.state is not Domain.start:
+        return ""
+    if life.state is Domain.migrate and not view.live:
+        return "a guest is moved live, against its policy"
+    told = life.state in (Domain.shutdown, Domain.restart, Domain.destroy) and old.request is not Request.restart
+    return "a guest that is wanted up is told to go off" if told and not view.cold else ""
 
 
 def blame_order(block: Block, i: int, move: Move, job: Job) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from pvc.check.blame import blame, blame_loss, blame_order, blame_record, blame_wish
+from pvc.check.blame import blame, blame_loss, blame_order, blame_policy, blame_record, blame_wish
 from pvc.check.block import FRESH, Block, Seen, Slot, View, bounded, copies, held, with_slot
 from pvc.check.hypervisor import Hypervisor, Step
 from pvc.check.wishes import WORDS, Word, unheard
@@ -92,7 +92,7 @@ class GuestModel:
         """What is wrong with a write, in words; empty when nothing is."""
         lost = blame_loss(move, life) if self.calm else ""
         twice = "" if self.hypervisor.by_hand else blame(block, move, life)
-        return twice or blame_wish(move, life) or blame_record(block, move, life) or lost
+        return twice or blame_wish(move, life) or blame_policy(move, life) or blame_record(block, move, life) or lost
 
     def verdict(self, block: Block) -> str:
         """What is wrong with this VM, in words; empty when nothing is."""

@@ -101,9 +101,11 @@ def flags(space: Space, states: Numbers) -> tuple[Any, Any]:
 
 
 def _guest_rests(space: Space, code: int) -> bool:
-    """Whether a VM rests under this view, and no daemon has anything to do about it at once."""
+    """Whether a VM rests under this view, and no daemon has anything to do about it at once; where it avoids nodes, that has to end."""
     view, block = space.views.items[code & ((1 << VIEW_BITS) - 1)], space.blocks.items[code >> VIEW_BITS]
-    return block_rests(view, block) and not (space.guest_rows.one(code)[:, 1] == SYSTEM[0]).any()
+    kinds, owner = space.guest_rows.one(code)[:, 1], block.life.owner
+    avoids = bool(block.life.avoid) and owner is not None and view[owner].acts
+    return block_rests(view, block) and not (kinds == SYSTEM[0]).any() and (not avoids or bool((kinds == SYSTEM[1]).any()))
 
 
 def host_rests(host: Host) -> bool:

@@ -36,7 +36,8 @@ class World:
 
     In a ``hard`` world a migration to hv2 always fails, in an ``endless`` one nothing that a guest should do by itself ever ends, and in
     one that is ``by_hand`` somebody may start guests past PVC, and nobody flushes a node. Where VMs are ``persistent``, they never use up
-    their restarts; where they are ``cold``, their policy is to be shut down and started elsewhere.
+    their restarts; where they are ``cold``, their policies are to be shut down and started elsewhere rather than moved, and to stay off
+    when they power themselves off.
     """
 
     name: str
@@ -69,9 +70,9 @@ class World:
             rules,
             Hypervisor(handover, stubborn=stubborn, endless=self.endless, by_hand=self.by_hand),
             budgets=(1,) if self.persistent else (1, 0),
-            calm=self.faults == 0 and not self.cold,
+            calm=self.faults == 0,
             heard=self.heard,
-            options=Options(live=not self.cold, cold=self.cold, caretaker=True),
+            options=Options(live=not self.cold, cold=self.cold, stays_off=self.cold, caretaker=True),
         )
         return Space(self.size, rules, NodeModel(rules, flushes=not self.by_hand), guests)
 
@@ -84,7 +85,7 @@ WORLDS = (
     World("coarse, any faults, libvirt", Size(2, 1, LIBVIRT, exact=False), None, settles=False),
     World("moves, no fault, libvirt", Size(2, 1, LIBVIRT), 0, heard=MOVES),
     World("moves, no fault, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, heard=MOVES, hard=True),
-    World("no fault, VMs that do not move live", Size(2, 1, PAUSED), 0, heard=MOVES, cold=True),
+    World("the other policies, one fault", Size(2, 1, PAUSED), 1, heard=MOVES - {"migrate"}, cold=True),
     World("guests started by hand, one fault", Size(2, 1, PAUSED), 1, heard=RESOLVES, persistent=True, by_hand=True),
     World("no fault, nothing ends by itself", Size(2, 1, PAUSED), 0, heard=MOVES | ENDS, endless=True),
     World("all that an admin says, no fault", Size(2, 1, PAUSED), 0),

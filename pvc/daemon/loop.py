@@ -99,7 +99,7 @@ class CoreLoop:
             case Broken(why=why):
                 raise PvcError(f"the ZooKeeper client cannot go on: {why}")
             case Due(wait=name) if name == PRECOPY:
-                log.warning("ZooKeeper: away for %g s; migrations that still copy are broken off, their guests stay here", PRECOPY_S)
+                log.warning("ZooKeeper: away for %g s; a migration that still copies is broken off, its guest stays here", PRECOPY_S)
                 self._hypervisor.abort_precopy()
                 return
         self._agent.put(item)

@@ -62,7 +62,7 @@ def test_a_restart_that_gets_lost_in_a_migration():
 def test_a_migration_to_where_the_guest_is():
     rules = planted("domain", "migrate", guards=lambda row: without(row, g.CHOICE_OTHER))
     verdict, moves = found(Space(Size(2, 1), rules), 0)
-    assert verdict == "a VM is moved to where it is"
+    assert verdict == "a VM is sent to where it is"
     assert moves <= 5
 
 

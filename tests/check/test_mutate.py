@@ -8,7 +8,7 @@ from pvc.check.survivors import SURVIVORS
 from pvc.fsm import guards as g
 from pvc.fsm.tables import TABLES
 
-QUICK = [world for world in WORLDS if not world.size.exact or not world.size.vms or world.endless]
+QUICK = [world for world in WORLDS if not world.size.exact or not world.size.vms or world.endless or world.by_hand or world.cold]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,16 @@ def _row(table, trigger, number=0):
         (Mutant("fence", _row("fence", "adopt")), "settle"),
         (Mutant("fence", _row("fence", "declare"), g.NOT_STOPPED), "no partner"),
         (Mutant("node", _row("node", "join"), g.OUTSIDE), "settle"),
+        (Mutant("fence", _row("fence", "suspect"), g.LOST), "a node that holds its session is under a fence"),
+        (Mutant("domain", _row("domain", "collide")), "cannot be reached"),
+        (Mutant("domain", _row("domain", "unpause")), "settle"),
+        (Mutant("domain", _row("domain", "cleared")), "settle"),
+        (Mutant("domain", _row("domain", "cleared", 1)), "settle"),
+        (Mutant("domain", _row("domain", "suspend_stray")), "settle"),
+        (Mutant("domain", _row("domain", "discard_stray")), "settle"),
+        (Mutant("domain", _row("domain", "resolve_keep")), "an admin may not say 'resolve_keep' to a VM in conflict"),
+        (Mutant("domain", _row("domain", "relocate")), "settle"),
+        (Mutant("domain", _row("domain", "stop", 1)), "an admin may not say 'stop'"),
     ],
     ids=lambda value: value.name if isinstance(value, Mutant) else None,
 )

@@ -45,12 +45,14 @@ class StrawHypervisor:
         if (self.folder / f"hang-{effect}").exists():
             threading.Event().wait()
         if effect is not Effect.admit:
-            threading.Thread(target=self.work, args=(uuid, effect), daemon=True).start()
+            threading.Thread(target=self.work, args=(uuid, effect, life), daemon=True).start()
 
-    def work(self, uuid, effect):
+    def work(self, uuid, effect, life):
         guest = self.folder / "guests" / uuid
         if effect is Effect.create:
             guest.write_bytes(self.calls.xml_of(uuid))
+        elif effect is Effect.migrate:
+            self.calls.say(f"{uuid} goes to {self.calls.address_of(life.target)}")
         elif JOBS[effect] in (Job.destroy, Job.shutdown):
             guest.unlink(missing_ok=True)
         with (self.folder / "orders").open("a") as orders:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pvc.client.cluster import Cluster
 from pvc.cluster import znodes
 from pvc.cluster.changes import define_change
 from pvc.cluster.commit import commit
@@ -164,6 +165,18 @@ def test_a_vm_that_is_placed_here_is_claimed_created_and_told_in_the_log(world):
     assert stats(world, lambda found: found.domains == 1).memory_allocated_mib == 64
 
 
+def test_a_migration_goes_to_the_address_that_its_target_publishes(world):
+    world.create()
+    source = world.daemon().start()
+    world.daemon("hv2", migration_address="10.9.9.2").start()
+    world.client.until_node("hv1", "run")
+    world.client.until_node("hv2", "run")
+    define(world, Domain.place)
+    until_domain(world, "start")
+    Cluster(world.client.store).migrate("web1", "hv2")
+    source.until_says(f"{VM} goes to 10.9.9.2")
+
+
 def test_a_keepalive_that_hangs_ends_the_daemon(world):
     world.create()
     daemon = world.daemon().start()
@@ -203,7 +216,7 @@ def test_an_outage_of_zookeeper_ends_no_daemon_and_breaks_off_what_still_copies(
     (server,) = own_world.ensemble.servers
     server.freeze()
     daemon.until_says("ZooKeeper: not connected; guests run on, nothing is decided")
-    daemon.until_says("ZooKeeper: away for 2 s; migrations that still copy are broken off")
+    daemon.until_says("ZooKeeper: away for 2 s; a migration that still copies is broken off")
     daemon.until_says("the session has ended or may have")
     assert (daemon.folder / "aborted").exists()
     server.thaw()

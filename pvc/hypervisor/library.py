@@ -1,0 +1,277 @@
+"""libvirt, tamed: the only file that knows it.
+
+libvirt-python is imported when the first connection is opened. Its event loop runs in one thread for the whole process, and must do so
+before any connection is made, or keepalives cannot work. Its complaints on standard error are silenced: every error becomes a `CallFailed`.
+Works with libvirt-python 9.0 (Debian 12) and later.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from pvc.errors import PvcError
+from pvc.hypervisor.guests import Shown
+from pvc.hypervisor.options import HypervisorFacts, HypervisorOptions, MigrationProgress
+from pvc.hypervisor.troubles import CallFailed, Trouble, trouble_of
+
+MIB = 1 << 20
+MARK_NAMESPACE = "https://pvc/domain/1"
+"""Of the element in a domain's metadata by which the hook of any node knows that the guest is ours, even where no claim of it is left."""
+STATES = ("NOSTATE", "RUNNING", "BLOCKED", "PAUSED", "SHUTDOWN", "SHUTOFF", "CRASHED", "PMSUSPENDED")
+
+_loaded: list[Names] = []
+_loading = threading.Lock()
+
+
+class Size(NamedTuple):
+    """What a domain may use at most."""
+
+    vcpus: int
+    memory_mib: int
+
+
+class Names:
+    """libvirt-python, with its numbers as names."""
+
+    def __init__(self, library: ModuleType) -> None:
+        self.library: Any = library
+        self._domains = self._table("VIR_FROM_")
+        self._codes = self._table("VIR_ERR_", without=("VIR_ERR_NONE", "VIR_ERR_WARNING", "VIR_ERR_ERROR"))
+        self._states = {getattr(library, f"VIR_DOMAIN_{name}"): name for name in STATES}
+        self._reasons = {name: self._table(f"VIR_DOMAIN_{name}_") for name in STATES}
+
+    def _table(self, prefix: str, without: tuple[str, ...] = ()) -> dict[int, str]:
+        names = [name for name in dir(self.library) if name.startswith(prefix) and not name.endswith("_LAST") and name not in without]
+        return {getattr(self.library, name): name.removeprefix(prefix) for name in names}
+
+    def shown(self, state: int, reason: int, persistent: bool = False) -> Shown:
+        """A state of libvirt by its names; what is newer than this libvirt-python keeps its number."""
+        name = self._states.get(state, str(state))
+        return Shown(name, self._reasons.get(name, {}).get(reason, str(reason)), persistent)
+
+    def failure(self, error: Any) -> CallFailed:
+        """An error of libvirt as one of ours."""
+        domain = self._domains.get(error.get_error_domain(), "?")
+        code = self._codes.get(error.get_error_code(), "?")
+        return CallFailed(trouble_of(domain, code), f"{error.get_error_message() or error} ({domain} {code})")
+
+
+def names() -> Names:
+    """libvirt-python with its event loop running; raises PvcError where it is not installed."""
+    with _loading:
+        if not _loaded:
+            try:
+                import libvirt
+            except ImportError as error:
+                raise PvcError("libvirt's package for Python is not installed", "on Debian: apt install python3-libvirt") from error
+            libvirt.virEventRegisterDefaultImpl()
+            libvirt.registerErrorHandler(lambda context, error: None, None)
+            threading.Thread(target=_run_events, args=(libvirt,), name="libvirt-events", daemon=True).start()
+            _loaded.append(Names(libvirt))
+        return _loaded[0]
+
+
+def _run_events(library: Any) -> None:
+    while True:
+        library.virEventRunDefaultImpl()
+
+
+class Session:
+    """One connection to one libvirtd; once broken it stays so, and `closed` is set. Every method that asks raises `CallFailed`.
+
+    `on_event(uuid, by_itself)`: something happened to this domain; `by_itself` when the guest began to power itself off. `on_closed(why)`:
+    the connection broke. Both are called on libvirt's event thread and must not wait.
+    """
+
+    def __init__(self, options: HypervisorOptions, on_event: Callable[[str, bool], None], on_closed: Callable[[str], None]) -> None:
+        self._names = names()
+        self._library = self._names.library
+        self._on_event, self._on_closed = on_event, on_closed
+        self.closed = threading.Event()
+        self._closing = threading.Lock()
+        self._callbacks: list[Callable[[], object]] = []
+        with self._calls():
+            self._connection = self._library.open(options.uri)
+            try:
+                self._attend(options)
+            except BaseException:
+                self.close()
+                raise
+
+    def _attend(self, options: HypervisorOptions) -> None:
+        library, connection = self._library, self._connection
+        connection.registerCloseCallback(self._has_closed, None)
+        self._callbacks.append(connection.unregisterCloseCallback)
+        connection.setKeepAlive(options.keepalive_interval_s, options.keepalive_count)
+        for event, callback in (
+            (library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle),
+            (library.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._job_completed),
+        ):
+            number = connection.domainEventRegisterAny(None, event, callback, None)
+            self._callbacks.append(partial(connection.domainEventDeregisterAny, number))
+
+    def _has_closed(self, connection: Any, reason: int, opaque: Any) -> None:
+        library = self._library
+        words = {
+            library.VIR_CONNECT_CLOSE_REASON_EOF: "it closed the connection",
+            library.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "it does not answer keepalives",
+            library.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection broke",
+        }
+        self.closed.set()
+        self._on_closed(words.get(reason, f"the connection ended, reason {reason}"))
+
+    def _lifecycle(self, connection: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
+        library = self._library
+        by_itself = event == library.VIR_DOMAIN_EVENT_SHUTDOWN and detail == library.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST
+        self._on_event(domain.UUIDString(), by_itself)
+
+    def _job_completed(self, connection: Any, domain: Any, statistics: Any, opaque: Any) -> None:
+        self._on_event(domain.UUIDString(), False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection stands, as far as this end knows."""
+        with suppress(self._library.libvirtError):
+            return not self.closed.is_set() and bool(self._connection.isAlive())
+        return False
+
+    def close(self) -> None:
+        """Hear nothing more of it. The connection itself ends with the last call that uses it: libvirt's own close would take it away
+        from under calls of other threads, which crashes.
+        """
+        self.closed.set()
+        with self._closing:
+            callbacks, self._callbacks = self._callbacks, []
+        for deregister in callbacks:
+            with suppress(self._library.libvirtError):
+                deregister()
+
+    @contextmanager
+    def _calls(self) -> Iterator[None]:
+        try:
+            yield
+        except self._library.libvirtError as error:
+            raise self._names.failure(error) from None
+
+    # ---- looking
+
+    def facts(self) -> HypervisorFacts:
+        """Who this is."""
+        with self._calls():
+            connection = self._connection
+            return HypervisorFacts(_version(connection.getLibVersion()), _version(connection.getVersion()), connection.getHostname())
+
+    def count(self) -> dict[str, Shown]:
+        """Every domain in any state, in one call that waits for no guest's QEMU."""
+        with self._calls():
+            found = self._connection.getAllDomainStats(self._library.VIR_DOMAIN_STATS_STATE, 0)
+            return {domain.UUIDString(): self._shown(domain, one["state.state"], one["state.reason"]) for domain, one in found}
+
+    def look(self, uuid: str) -> Shown | None:
+        """What it shows of this domain now; None when there is none."""
+        try:
+            with self._calls():
+                domain = self._connection.lookupByUUIDString(uuid)
+                return self._shown(domain, *domain.state())
+        except CallFailed as failed:
+            if failed.trouble is Trouble.gone:
+                return None
+            raise
+
+    def _shown(self, domain: Any, state: int, reason: int) -> Shown:
+        shown = self._names.shown(state, reason)
+        if shown.state != "SHUTOFF":
+            return shown
+        try:
+            return shown._replace(persistent=bool(domain.isPersistent()))
+        except self._library.libvirtError:
+            return shown  # it goes at this moment
+
+    def size(self, uuid: str) -> Size:
+        """What this domain may use at most."""
+        with self._domain(uuid) as domain:
+            _, memory_kib, _, vcpus, _ = domain.info()
+            return Size(vcpus, memory_kib // 1024)
+
+    # ---- acting
+
+    @contextmanager
+    def _domain(self, uuid: str) -> Iterator[Any]:
+        with self._calls():
+            yield self._connection.lookupByUUIDString(uuid)
+
+    def create(self, xml: str) -> None:
+        """Start a transient domain."""
+        with self._calls():
+            self._connection.createXML(xml, 0)
+
+    def mark(self, uuid: str, cluster_of: str) -> None:
+        """Write into the running domain's metadata that it is ours."""
+        with self._domain(uuid) as domain:
+            element, live = self._library.VIR_DOMAIN_METADATA_ELEMENT, self._library.VIR_DOMAIN_AFFECT_LIVE
+            domain.setMetadata(element, f"<vm node='{cluster_of}'/>", "pvc", MARK_NAMESPACE, live)
+
+    def shutdown(self, uuid: str) -> None:
+        """Ask the guest to power itself off."""
+        with self._domain(uuid) as domain:
+            domain.shutdown()
+
+    def destroy(self, uuid: str) -> None:
+        """Cut its power; returns once QEMU is gone."""
+        with self._domain(uuid) as domain:
+            domain.destroy()
+
+    def suspend(self, uuid: str) -> None:
+        """Stop its vCPUs."""
+        with self._domain(uuid) as domain:
+            domain.suspend()
+
+    def resume(self, uuid: str) -> None:
+        """Let its vCPUs run."""
+        with self._domain(uuid) as domain:
+            domain.resume()
+
+    def migrate(self, uuid: str, uri: str, data_uri: str, options: HypervisorOptions, *, paused: bool) -> None:
+        """Move it live, from libvirtd to libvirtd, so that it goes on when we die; returns when it is over."""
+        library = self._library
+        flags = library.VIR_MIGRATE_LIVE | library.VIR_MIGRATE_PEER2PEER | library.VIR_MIGRATE_ABORT_ON_ERROR
+        flags |= library.VIR_MIGRATE_AUTO_CONVERGE | (library.VIR_MIGRATE_PAUSED if paused else 0)
+        parameters: dict[str, Any] = {library.VIR_MIGRATE_PARAM_URI: data_uri}
+        if options.bandwidth_mib_s:
+            parameters[library.VIR_MIGRATE_PARAM_BANDWIDTH] = options.bandwidth_mib_s
+        if options.parallel_connections:
+            flags |= library.VIR_MIGRATE_PARALLEL
+            parameters[library.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS] = options.parallel_connections
+        with self._domain(uuid) as domain:
+            domain.migrateToURI3(uri, parameters, flags)
+
+    def abort(self, uuid: str) -> None:
+        """Break off its migration."""
+        with self._domain(uuid) as domain:
+            domain.abortJob()
+
+    def progress(self, uuid: str) -> MigrationProgress | None:
+        """How far its migration from here is; None when none is under way."""
+        with self._domain(uuid) as domain:
+            found = domain.jobStats()
+        if found.get("type", 0) == self._library.VIR_DOMAIN_JOB_NONE:
+            return None
+        if found.get("operation") != self._library.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
+            return None
+        return MigrationProgress(
+            seconds=found.get("time_elapsed", 0) / 1000,
+            total_mib=found.get("memory_total", 0) // MIB,
+            remaining_mib=found.get("memory_remaining", 0) // MIB,
+            rate_mib_s=found.get("memory_bps", 0) / MIB,
+            iteration=found.get("memory_iteration", 0),
+            throttle=found.get("auto_converge_throttle", 0),
+        )
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
