@@ -17,7 +17,7 @@ from pathlib import Path
 from lab import guests, init, services, zookeeper
 from lab.control import Control
 from lab.network import PORTS, Rack, both_ways
-from lab.place import DOMAIN, Place
+from lab.place import Place
 from lab.services import CLIENT_PORT, LIBVIRT_PORT
 from lab.shell import TIMEOUT_S, run
 from lab.wait import wait_until
@@ -40,7 +40,10 @@ class Guest:
 
 
 class Host:
-    """One host of a lab. What it is like now is asked of the machine each time, so any process may hold such an object."""
+    """One host of a lab. What it is like now is asked of the machine each time, so any process may hold such an object.
+
+    Its name is its host name, and so the name of its node.
+    """
 
     def __init__(self, place: Place, rack: Rack, name: str) -> None:
         self._place, self._rack = place, rack
@@ -49,11 +52,6 @@ class Host:
         self._control = Control(self.directory, name)
 
     # -- What it is called and where it is found -----------------------------------------------------------------------
-
-    @property
-    def fqdn(self) -> str:
-        """Its host name, under which it is a node of the cluster."""
-        return f"{self.name}.{DOMAIN}"
 
     @property
     def address(self) -> str:
@@ -149,7 +147,7 @@ class Host:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self._place.namespace(self.name),
                  "unshare", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child",
-                 sys.executable, "-S", "-E", "-B", str(INIT), str(self.directory), self.fqdn, *self._place.leash],
+                 sys.executable, "-S", "-E", "-B", str(INIT), str(self.directory), self.name, *self._place.leash],
                 cwd="/", stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
             )  # fmt: skip
         _started[self.directory] = process

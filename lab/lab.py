@@ -161,10 +161,10 @@ class Lab:
         return run(str(services.PVC), "--zookeeper", self.zookeeper, *words, check=check, timeout_s=timeout_s)
 
     def working_nodes(self) -> list[str]:
-        """Short names of the nodes whose daemon says that it works, as the client lists them; none when it cannot."""
+        """Names of the nodes whose daemon says that it works, as the client lists them; none when it cannot."""
         done = self.pvc("node", "list", "--output", "json", check=False)
         nodes = json.loads(done.stdout)["nodes"] if done.returncode == 0 else []
-        return [node["name"].split(".")[0] for node in nodes if node["state"] == "run"]
+        return [node["name"] for node in nodes if node.get("state") == "run"]
 
     def has_quorum(self) -> bool:
         """Whether every server that has power serves, and one of them leads."""

@@ -40,7 +40,7 @@ def test_each_host_is_a_machine_of_its_own(lab):
     names = {lab[host].run("hostname").stdout.strip() for host in lab.hosts}
     boots = {lab[host].run("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() for host in lab.hosts}
     identities = {lab[host].virsh("capabilities").split("<uuid>")[1][:36] for host in lab.hosts}
-    assert names == {f"{host}.pvc.lab" for host in lab.hosts}
+    assert names == set(lab.hosts)
     assert len(boots) == len(identities) == 3
     assert boots == {host.boot_id for host in lab.hosts.values()}
 
@@ -158,7 +158,7 @@ def test_a_bmc_cuts_the_power_for_real(lab):
 
 
 def test_a_host_reaches_the_bmc_of_another(lab):
-    tool = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", "hv2-lom.pvc.lab", "-U", "admin", "-P", "lab", "chassis", "power", "status"]
+    tool = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", "hv2-lom", "-U", "admin", "-P", "lab", "chassis", "power", "status"]
     lab.cut("hv1")
     assert lab["hv1"].run(*tool).stdout.strip() == "Chassis Power is on"
 
