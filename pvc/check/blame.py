@@ -5,7 +5,7 @@ Each function returns what is wrong, and nothing when nothing is.
 
 from pvc.check.block import OFF, Block
 from pvc.core.decide import Move
-from pvc.fsm.states import By, Domain, Guest, Job, Migration, Request, Want
+from pvc.fsm.states import By, Domain, Effect, Guest, Job, Migration, Request, Want
 from pvc.fsm.views import DomainView, Life
 
 TAKES_OVER = {(Job.shutdown, Job.destroy), (Job.migrate, Job.abort)}
@@ -81,8 +81,9 @@ def blame_policy(move: Move, life: Life) -> str:
     assert isinstance(view, DomainView)
     if move.by & By.CLIENT or old.want is not Want.start:
         return ""
-    if old.phase in (Migration.asked, Migration.accepted) and life.state is Domain.start and old.request is not Request.cancel:
-        hopeless = view.due or view.target_rebooted or old.target not in view.fits
+    failed = old.phase in (Migration.asked, Migration.accepted) and life.state is Domain.start
+    if failed or Effect.abort_job in move.row.effects:
+        hopeless = old.request is Request.cancel or view.due or (failed and (view.target_rebooted or old.target not in view.fits))
         return "" if hopeless else "a migration is given up that may succeed"
     if old.state is not Domain.start:
         return ""

@@ -35,9 +35,9 @@ class World:
     """A small model that is checked: its size, its bound on faults, what an admin says in it, and how hypervisors behave.
 
     In a ``hard`` world a migration to hv2 always fails, in an ``endless`` one nothing that a guest should do by itself ever ends, and in
-    one that is ``by_hand`` somebody may start guests past PVC, and nobody flushes a node. Where VMs are ``persistent``, they never use up
-    their restarts; where they are ``cold``, their policies are to be shut down and started elsewhere rather than moved, and to stay off
-    when they power themselves off.
+    one that is ``by_hand`` somebody may start guests past PVC. Where VMs are ``persistent``, they never use up their restarts; where they
+    are ``cold``, their policies are to be shut down and started elsewhere rather than moved, and to stay off when they power themselves
+    off. An admin ``flushes`` nodes, or does not.
     """
 
     name: str
@@ -48,6 +48,7 @@ class World:
     hard: bool = False
     endless: bool = False
     by_hand: bool = False
+    flushes: bool = True
     persistent: bool = False
     cold: bool = False
 
@@ -74,7 +75,7 @@ class World:
             heard=self.heard,
             options=Options(live=not self.cold, cold=self.cold, stays_off=self.cold, caretaker=True),
         )
-        return Space(self.size, rules, NodeModel(rules, flushes=not self.by_hand), guests)
+        return Space(self.size, rules, NodeModel(rules, flushes=self.flushes), guests)
 
 
 PAUSED, LIBVIRT = Handover.paused, Handover.libvirt
@@ -86,8 +87,9 @@ WORLDS = (
     World("moves, no fault, libvirt", Size(2, 1, LIBVIRT), 0, heard=MOVES),
     World("moves, no fault, a target that always fails", Size(2, 1, PAUSED, symmetry=False), 0, heard=MOVES, hard=True),
     World("the other policies, one fault", Size(2, 1, PAUSED), 1, heard=MOVES - {"migrate"}, cold=True),
-    World("guests started by hand, one fault", Size(2, 1, PAUSED), 1, heard=RESOLVES, persistent=True, by_hand=True),
+    World("guests started by hand, one fault", Size(2, 1, PAUSED), 1, heard=RESOLVES, persistent=True, by_hand=True, flushes=False),
     World("no fault, nothing ends by itself", Size(2, 1, PAUSED), 0, heard=MOVES | ENDS, endless=True),
+    World("ends, one fault, nothing ends by itself", Size(2, 1, PAUSED), 1, heard=ENDS | {"stop"}, endless=True, flushes=False),
     World("all that an admin says, no fault", Size(2, 1, PAUSED), 0),
     World("moves, one fault, paused", Size(2, 1, PAUSED), 1, heard=MOVES),
     World("moves, one fault, libvirt", Size(2, 1, LIBVIRT), 1, heard=MOVES),

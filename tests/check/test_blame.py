@@ -18,7 +18,7 @@ def found(space, faults):
 
 
 def test_two_jobs_at_once():
-    rules = planted("domain", "overdue", lambda row: row.dest is None, guards=lambda row: without(row, g.IDLE))
+    rules = planted("domain", "overdue", lambda row: row.dest is None, guards=lambda row: without(row, g.INTERRUPTIBLE))
     verdict, moves = found(Space(Size(2, 1), rules), 0)
     assert verdict == "a destroy job was ordered while a destroy job is in flight"
     assert moves <= 9
@@ -72,6 +72,26 @@ def test_a_fence_for_a_node_that_holds_its_session(trigger, faults):
     verdict, moves = found(Space(Size(2, 0), rules), faults)
     assert verdict == "a node that holds its session is under a fence"
     assert moves <= 3
+
+
+@pytest.mark.parametrize(("table", "trigger", "guard"), [("domain", "migrate_failed", g.HOPELESS), ("migration", "abort", g.CALLED_OFF)])
+def test_a_migration_that_is_given_up_for_nothing(table, trigger, guard):
+    rules = planted(table, trigger, guards=lambda row: without(row, guard))
+    verdict, moves = found(Space(Size(2, 1), rules), 0)
+    assert verdict == "a migration is given up that may succeed"
+    assert moves <= 8
+
+
+@pytest.mark.parametrize(
+    ("trigger", "guard", "wrong"),
+    [
+        ("relocate", g.COLD, "a guest that is wanted up is told to go off"),
+        ("go_home", g.HOME_FITS, "a VM is sent to a node that may not take it"),
+    ],
+)
+def test_a_guest_that_is_moved_against_its_policy_or_to_nowhere(trigger, guard, wrong):
+    rules = planted("domain", trigger, guards=lambda row: without(row, guard))
+    assert found(Space(Size(2, 1), rules), 0)[0] == wrong
 
 
 def test_a_guest_that_is_lost_although_nothing_failed():

@@ -7,7 +7,7 @@ import pytest
 from pvc.cluster.records import Method, OnPoweroff, Policy
 from pvc.core import events as e
 from pvc.core.settings import Settings
-from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Power, Request, Want
+from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Migration, Power, Request, Want
 from tests.core.test_core import UUID, connected, fires, node, vm, waits, working
 
 
@@ -103,6 +103,13 @@ def test_a_suspended_guest_that_an_admin_keeps_is_resumed():
     assert resume.move.row.effects == (Effect.resume,)
     core.on(e.Fired(resume.ticket, e.Result.written))
     assert triggers(core.on(e.JobDone(UUID, Job.resume, Guest.running))) == [("started", Domain.start)]
+
+
+@pytest.mark.parametrize(("guest", "fired"), [(Guest.paused, []), (Guest.absent, [("accept", Migration.accepted)])])
+def test_a_node_with_a_suspended_stray_of_a_vm_does_not_accept_it(guest, fired):
+    core = working()
+    core.on(e.GuestSeen(UUID, guest))
+    assert seen(core, vm(Domain.migrate, owner="hv2", target="hv1", phase=Migration.asked)) == fired
 
 
 def test_a_conflict_ends_when_its_guest_is_gone_or_its_node_is_proven_off():
