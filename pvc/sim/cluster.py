@@ -4,28 +4,51 @@ After each step everything that must hold at every instant is checked; what is b
 """
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID, uuid5
 
+from pvc.client.cluster import Cluster
+from pvc.client.ear import Ear
 from pvc.cluster.changes import create_cluster
 from pvc.cluster.commit import commit
 from pvc.cluster.memory import MemoryStore
 from pvc.cluster.records import ClusterConfig, DomainRecord, NodeRecord
-from pvc.cluster.store import Event
+from pvc.cluster.store import Event, Listener
 from pvc.core.settings import Settings
 from pvc.fsm.states import Daemon, Domain, Fence, Guest, Migration
 from pvc.fsm.tables import TABLES
 from pvc.sim.daemon import SimDaemon
 from pvc.sim.machine import Machine
-from pvc.sim.witness import Broken, Witness, WitnessedEnsemble
+from pvc.sim.witness import Actor, Broken, Witness, WitnessedEnsemble
 from pvc.sim.world import Profile, World
 
-BEGINNING = "2024-01-01T00:00:00Z"
 TICK_S = 0.5
 """How often the ensemble looks for sessions that have ended."""
 STORY = 40
 """How many lines of the trace are told when something is broken."""
 RESTS = {state.name for state in TABLES["domain"].states if state.rests}
 IDS = UUID("6f1d6c1e-0000-4000-8000-000000000000")
+
+
+class ClientStore(MemoryStore):
+    """The store of a client in a simulated cluster: what it hears ends a wait."""
+
+    def __init__(self, cluster: "SimCluster") -> None:
+        super().__init__(cluster.ensemble, session_timeout_s=10.0)
+        self._cluster = cluster
+
+    def start(self, listener: Listener, timeout_s: float = 10.0) -> None:
+        def heard(event: Event) -> None:
+            self._cluster.heard += 1
+            listener(event)
+
+        super().start(heard, timeout_s)
+        self._cluster.clients.append(self)
+
+    def close(self) -> None:
+        super().close()
+        if self in self._cluster.clients:
+            self._cluster.clients.remove(self)
 
 
 class SimCluster:
@@ -36,16 +59,17 @@ class SimCluster:
         self.settings = settings or Settings()
         self.world = World(seed)
         self.witness = Witness(self.world)
-        self.witness.who, self.witness.trigger = self._who, self._trigger
+        self.witness.actor = self._actor
         self.world.watchers.append(self.witness)
         self.ensemble = WitnessedEnsemble(self.witness)
         self.daemons: dict[str, SimDaemon] = {}
         self.cut_off: set[str] = set()
         self.heard = 0
-        self.listeners: list[Callable[[Event], None]] = []
-        self.client = MemoryStore(self.ensemble, session_timeout_s=10.0)
-        self.client.start(self._client_hears)
-        commit(self.client, create_cluster(ClusterConfig(str(IDS), "sim", request="init")))
+        self.clients: list[MemoryStore] = []
+        ear, store = self.ear(), self.client_store()
+        store.start(ear.hear)
+        commit(store, create_cluster(ClusterConfig(str(IDS), "sim", request="init")))
+        self.admin = Cluster(store, "admin", ear, now=self.wall)
         self.world.clock.every(TICK_S, "the ensemble looks at its sessions", lambda: None)
         for number in range(nodes):
             self.add_node(f"hv{number + 1}", memory_mib=memory_mib, boot_s=0.0)
@@ -77,7 +101,8 @@ class SimCluster:
         self.ensemble.advance(self.now - self.ensemble.now)
         if due is not None:
             due.action()
-        self.client.deliver()
+        for client in tuple(self.clients):
+            client.deliver()
         for daemon in self.daemons.values():
             daemon.poke()
         if self.witness.wrong:
@@ -104,16 +129,29 @@ class SimCluster:
 
     # ---- a client
 
-    def _client_hears(self, event: Event) -> None:
-        self.heard += 1
-        for listener in self.listeners:
-            listener(event)
+    def client_store(self) -> MemoryStore:
+        """The store of another client, to be started by it."""
+        return ClientStore(self)
 
-    def idle(self, seconds: float) -> None:
-        """Let time pass while a client waits: until it hears of something, or for this long."""
+    def ear(self) -> Ear:
+        """What a client waits with: while it does, time passes."""
+        return Ear(lambda: self.now, self._idle)
+
+    def _idle(self, seconds: float) -> None:
         heard, until = self.heard, self.now + seconds
         while self.heard == heard and self.step(until):
             pass
+
+    def define(self, name: str, home: str | None = None, memory_mib: int = 512, **policy: Any) -> None:
+        """Define a VM."""
+        self.admin.define(self.xml(name, memory_mib), home, policy)
+
+    def xml(self, name: str, memory_mib: int = 512) -> bytes:
+        """The XML of a VM, with the UUID that a VM of this name has here: chance is in no name, so that a seed tells the same story."""
+        return (
+            f"<domain type='kvm'><name>{name}</name><uuid>{self.uuid(name)}</uuid><memory unit='MiB'>{memory_mib}</memory>"
+            "<vcpu>1</vcpu><os><type>hvm</type></os></domain>"
+        ).encode()
 
     def uuid(self, name: str) -> str:
         """The UUID that a VM of this name has here."""
@@ -188,6 +226,10 @@ class SimCluster:
 
     # ---- what is so
 
+    def all_run(self) -> bool:
+        """Whether every node has joined and works."""
+        return len(self.witness.nodes) == len(self.world.machines) and not self._unsettled_nodes()
+
     def settled(self) -> list[str]:
         """What does not rest yet, in words; nothing once every node runs, and every VM is as it is wanted."""
         return [*self._unsettled_nodes(), *self._unsettled_vms()]
@@ -216,10 +258,9 @@ class SimCluster:
 
     # ---- who writes
 
-    def _who(self, session: int) -> str:
-        return next((name for name, daemon in self.daemons.items() if daemon.store.session_id == session), "client")
-
-    def _trigger(self, who: str) -> str:
-        daemon = self.daemons.get(who)
-        deciding = None if daemon is None else daemon.agent.executor.deciding
-        return "" if deciding is None else deciding.move.row.trigger
+    def _actor(self, session: int) -> Actor:
+        for name, daemon in self.daemons.items():
+            if daemon.store.session_id == session:
+                deciding = daemon.agent.executor.deciding
+                return Actor(name) if deciding is None else Actor(name, deciding.move.row.trigger, deciding.move.row.why)
+        return Actor("admin")

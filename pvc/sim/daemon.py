@@ -18,6 +18,7 @@ from pvc.cluster.records import FenceMethod, Fencing, NodeStats
 from pvc.cluster.records import Machine as MachineFacts
 from pvc.cluster.store import Broken, Event, NotConnected, StoreError
 from pvc.core import events as e
+from pvc.errors import NotFound
 from pvc.fsm.states import Effect
 from pvc.fsm.views import Life
 from pvc.sim.clock import Due
@@ -51,10 +52,11 @@ class SimDaemon:
         self.waits: dict[str, Due] = {}
         self.missed: list[Callable[[], None]] = []
         self.store = MemoryStore(cluster.ensemble, session_timeout_s=cluster.settings.session_timeout_s)
-        self.hypervisor = SimHypervisor(machine, self.hear, self.say)
+        self.hypervisor = SimHypervisor(machine, xml_of=self._xml_of, report=self.hear, say=self.say)
         self.power = SimPowerSwitch(cluster.world, machine, self.hear, cluster.witness)
         fencing = Fencing(FenceMethod.ipmi, f"{machine.name}-bmc")
-        joining = Joining(machine.boot, _facts(machine), f"{machine.name}.example", fencing, self.stats())
+        first = self.stats(machine.libvirtd.answers)  # a daemon asks libvirt before it begins
+        joining = Joining(machine.boot, _facts(machine), f"{machine.name}.example", fencing, first)
         self.agent = Agent(
             self.name,
             self.store,
@@ -164,6 +166,7 @@ class SimDaemon:
         self.waits[name] = self.clock.after(seconds, f"{self.name} waits", due)
 
     def moved(self, transition: Moved) -> None:
+        self.cluster.witness.fired[transition.machine, transition.trigger] += 1
         if transition.machine == "node" and transition.trigger == "leave":
             self.clock.after(0.0, f"{self.name} ends", self._end)
 
@@ -176,9 +179,15 @@ class SimDaemon:
     def say(self, sentence: str) -> None:
         self.cluster.witness.note("say", f"{self.name}: {sentence}", node=self.name, sentence=sentence)
 
+    def _xml_of(self, uuid: str) -> bytes:
+        znode = self.store.read(znodes.xml(uuid))
+        if znode is None:
+            raise NotFound(f"{uuid} has no XML")
+        return znode.data
+
     # ---- the keepalive
 
-    def stats(self) -> NodeStats:
+    def stats(self, libvirt: bool) -> NodeStats:
         """What the machine has and uses."""
         figures, machine = self.hypervisor.figures(), self.machine
         used = machine.memory_used_mib + SYSTEM_MIB
@@ -191,7 +200,7 @@ class SimDaemon:
             load=round(0.1 + 0.5 * figures.domains, 2),
             vcpus=figures.vcpus,
             domains=figures.domains,
-            libvirt=self.hypervisor.opened,
+            libvirt=libvirt,
         )
 
     def _keepalive(self) -> None:
@@ -201,7 +210,7 @@ class SimDaemon:
         token = self.agent.executor.token
         if self.frozen or token is None or not self.store.connected:
             return
-        stats = self.stats()
+        stats = self.stats(self.hypervisor.opened)
         self.tick = stats.tick
         try:
             znode = self.store.read(znodes.stats(self.name))

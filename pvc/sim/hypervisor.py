@@ -7,8 +7,10 @@ connection have been carried out; and *unknown*, not *absent*, when in doubt.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pvc.cluster.domain_xml import check_domain_xml
 from pvc.core import events as e
 from pvc.core.facts import JOBS
+from pvc.errors import PvcError
 from pvc.fsm.states import Effect, Guest, Job
 from pvc.fsm.views import Life
 from pvc.sim.clock import Due
@@ -35,10 +37,18 @@ class Figures:
 class SimHypervisor:
     """Carries out a daemon's orders on its machine, and reports what it sees."""
 
-    def __init__(self, machine: Machine, report: Callable[[e.Event], None], say: Callable[[str], None] = lambda sentence: None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        xml_of: Callable[[str], bytes],
+        report: Callable[[e.Event], None],
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         self.machine = machine
         self.libvirtd = machine.libvirtd
         self.clock = machine.world.clock
+        self.xml_of = xml_of
         self.report = report
         self.say = say
         self.opened = self.ended = False
@@ -171,10 +181,22 @@ class SimHypervisor:
         elif effect is Effect.shutdown:
             libvirtd.shutdown(uuid)
             done()
+        elif effect is Effect.create and not self._can_create(uuid):
+            done()
         elif effect is Effect.discard and libvirtd.guest(uuid) is Guest.running:
             done()  # an order to drop a copy never stops a guest that runs
         else:
             libvirtd.begin(uuid, job, done)
+
+    def _can_create(self, uuid: str) -> bool:
+        """Whether its XML can be had and is in order; then the guest takes what it says."""
+        try:
+            facts = check_domain_xml(self.xml_of(uuid))
+        except PvcError as error:
+            self.say(f"{uuid} cannot be started on {self.machine.name}: {error}")
+            return False
+        self.machine.world.profile(uuid).memory_mib = facts.memory_mib
+        return True
 
     def figures(self) -> Figures:
         """What the guests take."""

@@ -4,6 +4,7 @@ The trace is in the words of the scenario format. What is written is seen at the
 the machines, whatever any daemon believes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,15 @@ NOWHERE = frozenset({Domain.stop, Domain.disable, Domain.failed, Domain.place, D
 
 class Broken(AssertionError):
     """Something that must hold at every instant does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who writes, and, where it is a daemon, by which row and why."""
+
+    name: str
+    trigger: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +58,8 @@ class Witness:
         self.nodes: dict[str, NodeRecord] = {}
         self.transitions = 0
         self.ran: dict[str, str] = {}
-        self.who: Callable[[int], str] = lambda session: "client"
-        self.trigger: Callable[[str], str] = lambda who: ""
+        self.fired: Counter[tuple[str, str]] = Counter()
+        self.actor: Callable[[int], Actor] = lambda session: Actor("client")
 
     def note(self, event: str, words: str, **fields: Any) -> None:
         """Write a line."""
@@ -96,15 +106,15 @@ class Witness:
 
     def written(self, session: int, ops: Sequence[Op]) -> None:
         """A multi was applied."""
-        who = self.who(session)
+        actor = self.actor(session)
         for op in ops:
             match op:
                 case (Create() | Set()) if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
                     self._domain_written(op.path.rpartition("/")[2], op.data, ops)
                 case (Create() | Set()) if op.path.startswith(f"{znodes.NODES}/") and op.path.count("/") == 2:
-                    self._node_written(op.path.rpartition("/")[2], op.data, who)
+                    self._node_written(op.path.rpartition("/")[2], op.data, actor)
                 case Delete() if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
-                    self._domain_gone(op.path.rpartition("/")[2], who)
+                    self._domain_gone(op.path.rpartition("/")[2], actor)
 
     def _domain_written(self, uuid: str, data: bytes, ops: Sequence[Op]) -> None:
         record = decode_domain(uuid, data)
@@ -116,22 +126,23 @@ class Witness:
             self._moved("vm", record.name, told.source, told.dest, told.trigger, told.who, told.machine, told.why)
         self.check(uuid)
 
-    def _domain_gone(self, uuid: str, who: str) -> None:
+    def _domain_gone(self, uuid: str, actor: Actor) -> None:
         record = self.domains.pop(uuid, None)
         if record is not None:
-            self._moved("vm", record.name, str(record.life.state), "", "undefine", who, "domain", "its records are gone")
+            self._moved("vm", record.name, str(record.life.state), "", "undefine", actor.name, "domain", "its records are gone")
         if running := self.world.running(uuid):
             self.wrong.append(f"{uuid} was undefined and runs on {', '.join(running)}")
 
-    def _node_written(self, name: str, data: bytes, who: str) -> None:
+    def _node_written(self, name: str, data: bytes, actor: Actor) -> None:
         record, before = decode_node(name, data), self.nodes.get(name)
         if not isinstance(record, NodeRecord):
             return
         self.nodes[name] = record
         for machine in ("daemon", "flush", "fence"):
-            source, dest = "" if before is None else str(getattr(before.life, machine)), str(getattr(record.life, machine))
-            if source != dest:
-                self._moved("node", name, source, dest, self.trigger(who), who, "node" if machine == "daemon" else machine, "")
+            source, dest = None if before is None else getattr(before.life, machine), getattr(record.life, machine)
+            if source is not dest and (source is not None or machine == "daemon"):
+                shown = "node" if machine == "daemon" else machine
+                self._moved("node", name, str(source or ""), str(dest), actor.trigger or str(dest), actor.name, shown, actor.why)
 
     def _moved(self, kind: str, name: str, source: str, dest: str, trigger: str, who: str, machine: str, why: str) -> None:
         self.transitions += 1
