@@ -18,7 +18,7 @@ SECONDS = click.IntRange(1, 24 * 3600)
 POLICY = ("nodes", "selector", "migration", "handover", "shutdown_timeout_s", "restart_budget", "on_poweroff")
 
 
-def _choice(words: type[Word]) -> click.Choice[str]:
+def _choice(words: type[Word]) -> "click.Choice[str]":  # quoted: click 8.1 has no such subscript
     return click.Choice([str(word) for word in words])
 
 

@@ -39,6 +39,8 @@ class Shell:
         with pytest.raises(SystemExit) as ended:
             main.main(list(arguments), "pvc", obj=self.access())
         out, err = self.capsys.readouterr()
+        if typed is not None:
+            out = out.lstrip(" ")  # click 8.1 ends each question on stderr with a space on stdout
         return SimpleNamespace(code=ended.value.code, out=out, err=err)
 
     def file(self, name, memory_mib=512):
