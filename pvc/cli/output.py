@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from pvc.cli.screen import say
+from pvc.cli.screen import hanging, say, width
 from pvc.errors import UsageProblem
 
 JSON_VERSION = 1
@@ -59,10 +59,10 @@ def print_pairs(pairs: Iterable[tuple[str, Cell | str]]) -> None:
     known = [(name, cell) for name, cell in known if cell.text]
     size = max((len(name) for name, _ in known), default=0)
     for name, cell in known:
-        first, *rest = cell.text.splitlines()
-        say(f"{click.style(name.ljust(size), bold=True)}  {_painted(cell, first)}")
+        first, *rest = hanging(" " * (size + 2), cell.text, width())
+        say(f"{click.style(name.ljust(size), bold=True)}  {_painted(cell, first.lstrip())}")
         for line in rest:
-            say(f"{' ' * size}  {line}")
+            say(line)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import click
 
-from pvc.fsm.draw.words import wrapped
-
 # Narrower than this, wrapping makes things worse.
 NARROWEST = 60
 CRAMPED = 20
@@ -32,6 +30,8 @@ def say(text: str) -> None:
 
 def hanging(lead: str, text: str, columns: int) -> list[str]:
     """The text in lines that all begin below the end of the lead, which stands in the first one."""
+    from pvc.fsm.draw.words import wrapped  # which brings the tables along
+
     lines = wrapped(text, max(columns - len(lead), CRAMPED)) or [""]
     return [(lead if number == 0 else " " * len(lead)) + line for number, line in enumerate(lines)]
 

@@ -89,7 +89,6 @@ def _command(verb: Verb) -> click.Command:
 def run_verb(cluster: "Cluster", ask: "Callable[[], Asked]", undo: str, no_wait: bool, timeout: float | None, form: str) -> None:
     """Give a command, follow it unless told otherwise, and print how it ended."""
     from pvc.cli.words import vm_json
-    from pvc.client.vm_commands import told
 
     asked, text = ask(), form == "text"
     name, uuid = asked.name, asked.before.uuid
@@ -101,7 +100,7 @@ def run_verb(cluster: "Cluster", ask: "Callable[[], Asked]", undo: str, no_wait:
         ended(sentence)
         return
     seen = cluster.reader.domain(uuid)
-    print_json({"result": sentence, "vm": None if seen is None else {**vm_json(uuid, seen.value), "told": told(seen.value)}})
+    print_json({"result": sentence, "vm": None if seen is None else vm_json(uuid, seen.value)})
 
 
 @click.command()

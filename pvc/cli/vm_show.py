@@ -124,16 +124,18 @@ def explain(name: str, form: str) -> None:
         return
     say(f"{record.name} is {told(record)}.")
     if last is not None:
-        say(f"It came there by {last.trigger}, {last.source} -> {last.dest}, by {last.who}: {last.why}")
+        came = f", {last.source} -> {last.dest}" if last.source else ""
+        say(f"It came there by {last.trigger}{came}, by {last.who}" + (f": {last.why}" if last.why else "."))
     say(f"Its hand-over is {record.life.handover}: {why_handover(record.policy.handover, record.locked)}.\n")
     print_table(
-        ("COMMAND", "NOW", ""),
+        ("COMMAND", "NOW", "WHY NOT, OR WHERE TO"),
         [(one.trigger, *((Cell("no", "yellow"), one.reason) if one.reason else (YES, ", ".join(one.targets)))) for one in possible],
         "",
     )
     say("")
-    fits = [(node, Cell("fits", "green"), "its own node" if node == record.life.owner else "") for node in ranking.fits]
-    print_table(("NODE", "", ""), [*fits, *((node, Cell("no", "yellow"), why) for node, why in ranking.unfit)], "No node has joined yet.")
+    fits = [(node, YES, "its own node" if node == record.life.owner else "") for node in ranking.fits]
+    unfit = [(node, Cell("no", "yellow"), why) for node, why in ranking.unfit]
+    print_table(("NODE", "FITS", "WHY NOT"), [*fits, *unfit], "No node has joined yet.")
 
 
 @click.command()

@@ -131,12 +131,13 @@ def node_note(node: NodeNow) -> str:
 def node_pairs(node: NodeNow) -> list[tuple[str, Cell | str]]:
     """A node in lines."""
     cells, record = node_row(node), node.record
-    pairs: list[tuple[str, Cell | str]] = list(zip((head.lower() for head in NODE_HEADS), cells, strict=True))
+    heads = (head.lower().replace("vms", "VMs") for head in NODE_HEADS)
+    pairs: list[tuple[str, Cell | str]] = list(zip(heads, cells, strict=True))
     pairs.insert(2, ("answers", "yes" if node.alive else Cell("no", YELLOW)))
     if isinstance(record, NodeRecord):
         machine, fencing = record.machine, record.fencing
         pairs += [
-            ("machine", f"{machine.cpus} CPUs, {machine.memory_mib} MiB, {machine.arch}"),
+            ("machine", f"{machine.cpus} CPUs, {machine.memory_mib} MiB, {machine.arch}" if machine.cpus else ""),
             ("system", ", ".join(filter(None, (machine.os, machine.kernel)))),
             ("versions", ", ".join(f"{name} {text}" for name in ("pvc", "libvirt", "qemu") if (text := getattr(machine, name)))),
             ("migration address", record.migration_address or ""),

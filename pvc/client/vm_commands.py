@@ -16,7 +16,7 @@ from pvc.cluster.domain_xml import LIMITS, BadXml, DomainFacts, XmlLimits, check
 from pvc.cluster.evidence import Seen, Transition
 from pvc.cluster.handover import all_locked
 from pvc.cluster.names import clipped
-from pvc.cluster.records import MAX_WHY, MAX_WORDS, DomainRecord, HistoryEntry, Policy
+from pvc.cluster.records import MAX_WHY, MAX_WORDS, DomainRecord, HistoryEntry, Policy, Unreadable
 from pvc.cluster.store import Znode
 from pvc.core.decide import RULES
 from pvc.errors import NotFound, Refused, UsageProblem, unknown
@@ -90,8 +90,8 @@ class VmCommands:
         xml = xml if facts.uuid else with_uuid(xml, uuid)
 
         def attempt() -> DomainRecord:
-            snapshot = self.reader.snapshot(stats=True, domains=True)
-            _check_free(facts.name, uuid, snapshot)
+            snapshot = self.reader.snapshot(stats=True)
+            self._check_free(facts.name, uuid)
             record = self._new(facts, uuid, snapshot, policy or {})
             record = replace(record, life=Life(home=_home(record, snapshot, home)))
             change = define_change(record, xml, snapshot.relied(), self.who, self.now(), why)
@@ -99,6 +99,15 @@ class VmCommands:
             return record
 
         return insist(attempt, lambda: f"somebody else was faster: {facts.name} is now {self.described(uuid)}")
+
+    def _check_free(self, name: str, uuid: str) -> None:
+        """Say whose a name or UUID is already; what is defined in this very moment is refused by the write."""
+        if self.reader.store.read(znodes.name(name), sync=True) is not None:
+            raise Refused(f'there is a VM called "{name}" already', f"choose another name, or change that one: pvc vm modify {name}")
+        other = self.reader.domain(uuid)
+        if other is not None:
+            whose = "a VM whose record cannot be read" if isinstance(other.value, Unreadable) else other.value.name
+            raise Refused(f"the UUID {uuid} belongs to {whose}", "leave <uuid> out of the XML, and a new one is made")
 
     def _new(self, facts: DomainFacts, uuid: str, snapshot: Snapshot, policy: Mapping[str, Any]) -> DomainRecord:
         chosen = _policy(snapshot.config.value.defaults, policy, snapshot)
@@ -181,14 +190,3 @@ def _home(record: DomainRecord, snapshot: Snapshot, named: str | None) -> str:
     if named not in allowed:
         raise UsageProblem(f"{record.name} cannot be at home on {named}: its policy does not allow that node", "name one of its nodes")
     return named
-
-
-def _check_free(name: str, uuid: str, snapshot: Snapshot) -> None:
-    """Say whose a name or UUID is already; what is defined in this very moment is refused by the write."""
-    for other in snapshot.records():
-        if other.name == name:
-            raise Refused(f'there is a VM called "{name}" already', f"choose another name, or change that one: pvc vm modify {name}")
-        if other.uuid == uuid:
-            raise Refused(f"the UUID {uuid} belongs to {other.name}", "leave <uuid> out of the XML, and a new one is made")
-    if uuid in snapshot.domains:
-        raise Refused(f"the UUID {uuid} belongs to a VM whose record cannot be read", "repair that record by hand")
