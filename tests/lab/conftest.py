@@ -6,6 +6,8 @@
 After each test it is verified that no guest ever ran twice. When one fails, its report holds what each pvcd said last.
 """
 
+import os
+
 import pytest
 
 from lab import Lab, parts
@@ -17,10 +19,13 @@ LOG_LINES = 60
 
 @pytest.fixture(scope="session")
 def session_lab(require):
-    """A lab that runs, started once. Tests do not take it themselves: nobody has tidied up in it."""
+    """A lab that runs, started once. Tests do not take it themselves: nobody has tidied up in it.
+
+    PVC_TEST_LAB names it when two runs on one machine must not meet.
+    """
     missing = parts.missing()
     require("the lab", not missing, f"it needs {', '.join(missing)}; make test, as root, installs what can be installed")
-    with Lab("test", leashed=True, pvcd=False) as lab:
+    with Lab(os.environ.get("PVC_TEST_LAB", "test"), leashed=True, pvcd=False) as lab:
         yield lab
 
 
