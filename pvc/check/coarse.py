@@ -171,7 +171,7 @@ class CoarseNodeModel(NodeModel):
     """
 
     def verdict(self, hosts: Hosts) -> str:
-        """Nothing: which node is suspected is not kept here."""
+        """Nothing: which node is suspected, and what is asked of a daemon, is not kept here."""
         return ""
 
     def tidied(self, hosts: Hosts) -> Hosts:

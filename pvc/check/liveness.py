@@ -91,13 +91,19 @@ def settle(found: Exploration) -> Verdicts:
 def flags(space: Space, states: Numbers) -> tuple[Any, Any]:
     """Which states are settled, and which are excused."""
     node, blocks = space.split(states)
-    nodes_rest = Column(lambda n: int(all(map(host_rests, space.hosts.items[n]))))
+    nodes_rest = Column(lambda n: int(_nodes_rest(space, n)))
     no_room = Column(lambda n: int(not any(map(gives_room, space.hosts.items[n]))))
     guest_rests = Column(lambda code: int(_guest_rests(space, code)))
     settled = nodes_rest[node] == 1
     for d in range(space.size.vms):
         settled &= guest_rests[(blocks[:, d] << VIEW_BITS) | space.view_of[node]] == 1
     return settled, (no_room[node] == 1) & ~settled
+
+
+def _nodes_rest(space: Space, n: int) -> bool:
+    """Whether all nodes rest, and no daemon has anything to do about any at once; what depends on VMs is theirs to judge."""
+    at_once = any(kind == SYSTEM[0] and not asked and after != n for after, _, asked, kind in space.node_rows.one(n).tolist())
+    return all(map(host_rests, space.hosts.items[n])) and not at_once
 
 
 def _guest_rests(space: Space, code: int) -> bool:

@@ -45,6 +45,7 @@ class Host(NamedTuple):
     phys: Phys = Phys.UP
     life: NodeLife = NodeLife(Daemon.run)
     reading: Power | None = Power.unread  # None: the order to cut its power is under way
+    broken: str = ""  # a defect that a step has shown
 
 
 class Step(NamedTuple):
@@ -77,7 +78,8 @@ class NodeModel:
 
     def verdict(self, hosts: Hosts) -> str:
         """What is wrong with the nodes, in words: a fence is about whoever holds no session, and ends with the write that begins one."""
-        return "a node that holds its session is under a fence" if any(map(_suspected, hosts)) else ""
+        shown = next((host.broken for host in hosts if host.broken), "")
+        return shown or ("a node that holds its session is under a fence" if any(map(_suspected, hosts)) else "")
 
     def steps(self, hosts: Hosts) -> Iterator[Step]:
         """Every move of the node part from here."""
@@ -150,17 +152,18 @@ class NodeModel:
                     seen.add(move.row)
                     yield from self._fire(hosts, me, node, move, "T" if stale or due else "S")
         if node == me and host.life.daemon in (Daemon.init, Daemon.run):
-            for move in self.rules.node_moves(me, me, known, Watch(), Self(joined=True, stopping=True)):
-                if move.row.trigger == "leave":
-                    stopped = host._replace(phys=Phys.DOWN, life=self._after(move))
-                    yield Step(("is stopped", me), "C", put(hosts, me, stopped))
+            told = self.rules.node_moves(me, me, known, Watch(), Self(joined=True, stopping=True))
+            leaves = [self._after(move) for move in told if move.row.trigger == "leave"]
+            stopped = host._replace(phys=Phys.DOWN, life=leaves[0]) if leaves else host._replace(broken="a daemon may not be stopped")
+            yield Step(("is stopped", me), "C", put(hosts, me, stopped))
 
     def _fire(self, hosts: Hosts, me: int, node: int, move: Move, kind: str) -> Iterator[Step]:
         host, label = hosts[node], (move.row.trigger, me, node)
         life = self._after(move)
         claimed = Effect.read_power in move.row.effects or life.by is None
         fresh = Power.unread if claimed else host.reading
-        new = host._replace(life=life, reading=fresh)
+        left = life.daemon is Daemon.stop and host.life.daemon is not Daemon.stop
+        new = host._replace(life=life, reading=fresh, broken="a daemon stops that nobody told to" if left else "")
         if move.row.trigger == "flushed":
             yield Step(label, kind, put(hosts, node, new), unless_held=node if _asks(move) else -1)
         elif move.row.trigger == "called":
@@ -180,7 +183,10 @@ class NodeModel:
         for row in enabled(flush, host.life.flush, By.CLIENT, view) if self.flushes else ():
             yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(flush, row, view))))
         if host.phys in (Phys.OFF, Phys.OFF_S):  # the operator looks before giving their word
-            for row in enabled(fence, host.life.fence, By.CLIENT, view):
+            given = enabled(fence, host.life.fence, By.CLIENT, view)
+            if not given and host.phys is Phys.OFF and host.life.fence is not Fence.proven:
+                yield Step(("confirm", i), "C", put(hosts, i, host._replace(broken="an operator may not say that a node is off")))
+            for row in given:
                 yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(fence, row, view), reading=Power.unread)))
 
     def _after(self, move: Move) -> NodeLife:
