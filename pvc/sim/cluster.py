@@ -17,6 +17,7 @@ from pvc.cluster.store import Event, Listener
 from pvc.core.settings import Settings
 from pvc.fsm.states import Daemon, Domain, Fence, Guest, Migration
 from pvc.fsm.tables import TABLES
+from pvc.fsm.views import Life
 from pvc.sim.daemon import SimDaemon
 from pvc.sim.machine import Machine
 from pvc.sim.witness import Actor, Broken, Witness, WitnessedEnsemble
@@ -164,6 +165,14 @@ class SimCluster:
     def record(self, name: str) -> DomainRecord | None:
         """A VM's record as last written."""
         return self.witness.domains.get(self.uuid(name))
+
+    def life(self, name: str) -> Life:
+        """The protocol's part of a VM's record, which must be there."""
+        return self.witness.domains[self.uuid(name)].life
+
+    def fences(self, result: str) -> list[str]:
+        """The nodes whose fence has come to this, in order: ``begun`` with an order to cut their power, ``confirmed`` or ``failed``."""
+        return [line.fields["node"] for line in self.witness.trace if line.event == "fence" and line.fields["result"] == result]
 
     def node(self, name: str) -> NodeRecord:
         """A node's record as last written."""

@@ -153,8 +153,9 @@ class SimHypervisor:
         return ended
 
     def _done(self, uuid: str, job: Job) -> None:
-        if self.jobs.get(uuid) is job:
-            del self.jobs[uuid]
+        if self.jobs.get(uuid) is not job:
+            return  # a migration that is called off ends with the order to do so
+        del self.jobs[uuid]
         self._tell(e.JobDone(uuid, job, self.libvirtd.guest(uuid)))
 
     # ---- what is ordered

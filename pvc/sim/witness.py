@@ -53,6 +53,8 @@ class Witness:
     def __init__(self, world: World) -> None:
         self.world = world
         self.trace: list[Happening] = []
+        self.listeners: list[Callable[[Happening], None]] = []
+        self.looks = 0
         self.wrong: list[str] = []
         self.domains: dict[str, DomainRecord] = {}
         self.nodes: dict[str, NodeRecord] = {}
@@ -63,7 +65,10 @@ class Witness:
 
     def note(self, event: str, words: str, **fields: Any) -> None:
         """Write a line."""
-        self.trace.append(Happening(self.world.clock.now, event, words, fields))
+        happening = Happening(self.world.clock.now, event, words, fields)
+        self.trace.append(happening)
+        for listener in self.listeners:
+            listener(happening)
 
     def name(self, uuid: str) -> str:
         """The name of a VM, or its UUID while no record says it."""
@@ -155,6 +160,7 @@ class Witness:
 
     def check(self, uuid: str) -> None:
         """What must hold for this VM at every instant."""
+        self.looks += 1
         running = self.world.running(uuid)
         if len(running) > 1:
             self.wrong.append(f"{self.name(uuid)} runs on {' and '.join(running)} at once")
