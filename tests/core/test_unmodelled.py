@@ -231,6 +231,40 @@ def test_a_fence_is_left_to_its_holder_while_that_works():
     assert triggers(core.on(e.AliveSeen(frozenset({"hv1"}))), "node hv3") == [("adopt", None)]
 
 
+def test_a_daemon_that_is_stopped_before_it_has_joined_just_goes():
+    core = connected()
+    core.on(e.StopAsked())
+    assert fires(core.on(e.Synced())) == []
+
+
+def test_the_power_of_a_lost_node_is_read_ever_more_slowly():
+    core, ticket, _ = fencing(Fence.evidence, Daemon.run)
+    for seconds in (5.0, 10.0, 20.0):
+        answers = core.on(e.PowerRead("hv3", ticket, Power.on))
+        assert triggers(answers, "node hv3") == []
+        ((wait, least),) = ((wait, least) for wait, least in waits(answers).items() if wait.startswith("hv3 reading"))
+        assert least == seconds
+        (again,) = fires(core.on(e.Due(wait)))
+        assert again.move.row.trigger == "read"
+        ticket = again.ticket
+        core.on(e.Fired(ticket, e.Result.written))
+
+
+def test_a_lost_node_is_declared_dead_after_the_dead_time_and_not_before():
+    core, ticket, answers = fencing(Fence.evidence, Daemon.run)
+    assert triggers(core.on(e.PowerRead("hv3", ticket, Power.on)), "node hv3") == []
+    (dead,) = (wait for wait in waits(answers) if wait.startswith("hv3 evidence"))
+    assert triggers(core.on(e.Due(dead)), "node hv3") == [("declare", Fence.throws)]
+
+
+def test_a_node_that_was_stopped_cleanly_has_the_time_of_a_planned_reboot():
+    core, ticket, answers = fencing(Fence.evidence, Daemon.stop)
+    assert triggers(core.on(e.PowerRead("hv3", ticket, Power.off)), "node hv3") == []
+    ((reboot, seconds),) = ((wait, seconds) for wait, seconds in waits(answers).items() if wait.startswith("hv3 evidence"))
+    assert seconds == Settings().dead_s + Settings().throws_s
+    assert triggers(core.on(e.Due(reboot)), "node hv3") == [("prove", Fence.proven)]
+
+
 def test_nothing_is_declared_or_shot_while_the_power_is_being_read_nor_before_its_time():
     core, ticket, answers = fencing(Fence.throws, Daemon.dead)
     (throws,) = (wait for wait in waits(answers) if wait.startswith("hv3 throws"))
