@@ -18,6 +18,7 @@ NODES_TIMEOUT_S = 60
 
 def reset(lab: Lab) -> None:
     """All power on, all links whole, ZooKeeper and libvirt answer; no cluster, no guest, and no pvcd runs."""
+    lab.place.without_pvcd.touch()
     lab.heal_all()
     lab.bmcs.reset()
     for host in lab.hosts.values():
@@ -37,8 +38,12 @@ def reset(lab: Lab) -> None:
 
 
 def new_cluster(lab: Lab, **options: str) -> None:
-    """Create a cluster, start pvcd everywhere with these options in its configuration, and wait until each node works."""
+    """Create a cluster, start pvcd everywhere with these options in its configuration, and wait until each node works.
+
+    From then on pvcd also starts when a host gets its power back.
+    """
     lab.pvc("init", "lab", "--yes")
+    lab.place.without_pvcd.unlink(missing_ok=True)
     for host in lab.hosts.values():
         host.write_pvcd_conf(**options)
         host.start_pvcd()

@@ -18,6 +18,8 @@ HOOK = REPOSITORY / "hooks" / "pvc-claims"
 LIBVIRT_PORT = 16509
 CLIENT_PORT = 2181
 TICK_MS = 500
+# 3 s without a word from the leader, and the followers elect another: well within a session, so that those survive it.
+SYNC_TICKS = 6
 
 LIBVIRTD_CONF = """listen_tls = 0
 listen_tcp = 1
@@ -40,9 +42,11 @@ remember_owner = 0
 keepalive_interval = 2
 keepalive_count = 3
 """
-# Short times, so that a person at the lab, or a test, does not wait long.
+# Short times, so that a person at the lab, or a test, does not wait long: a node is dead after 6 s without a sign.
 BMC_USER, BMC_PASSWORD = "admin", "lab"
-PVCD_DEFAULTS = {"keepalive_interval": "1", "boot_grace": "15", "ipmi_username": BMC_USER, "ipmi_password": BMC_PASSWORD}
+PVCD_DEFAULTS = {
+    "keepalive_interval": "1", "session_timeout": "5", "boot_grace": "15", "ipmi_username": BMC_USER, "ipmi_password": BMC_PASSWORD,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,7 @@ def write_pvcd_conf(place: Place, host: str, options: dict[str, str]) -> None:
 def _write_zookeeper(place: Place, host: str) -> None:
     directory = place.host_directory(host) / "zookeeper"
     members = "".join(f"server.{number}={place.address(other)}:2888:3888\n" for number, other in enumerate(HOSTS, 1))
-    # No quota on TCP's own retries of a cut link: 5 s without an answer from the leader end a follower's part.
-    text = zookeeper.config(directory / "data", CLIENT_PORT, tick_ms=TICK_MS, sync_ticks=10, address="0.0.0.0")
+    text = zookeeper.config(directory / "data", CLIENT_PORT, tick_ms=TICK_MS, sync_ticks=SYNC_TICKS, address="0.0.0.0")
     (directory / "data").mkdir(parents=True)
     (directory / "data" / "myid").write_text(str(HOSTS.index(host) + 1))
     (directory / "zoo.cfg").write_text(text + members)

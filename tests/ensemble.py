@@ -18,20 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-SCRIPT = Path("/usr/share/zookeeper/bin/zkServer.sh")
-# forceSync: these servers lose power never, and an fsync per write is most of what they would do.
-JAVA = "-Xmx128m -Dzookeeper.forceSync=no -Dzookeeper.preAllocSize=1024 -Dzookeeper.enforceQuota=true"
-CONFIG = """tickTime={tick_ms}
-initLimit=40
-syncLimit={sync_ticks}
-dataDir={directory}
-clientPort={port}
-clientPortAddress=127.0.0.1
-maxClientCnxns=0
-admin.enableServer=false
-4lw.commands.whitelist=*
-{extra}
-"""
+from lab import zookeeper
+
 START_TIMEOUT_S = 60
 LEADING = ("leader", "standalone")
 PR_SET_PDEATHSIG = 1
@@ -42,7 +30,7 @@ _ports = itertools.cycle(range(21000 + os.getpid() % 80 * 100, 30000))
 
 def available() -> bool:
     """Whether ZooKeeper is installed."""
-    return SCRIPT.exists()
+    return zookeeper.available()
 
 
 def free_port() -> int:
@@ -76,15 +64,15 @@ class Server:
         data = self.directory / "data"
         data.mkdir(parents=True)
         (data / "myid").write_text(str(self.number))
-        text = CONFIG.format(directory=data, port=self.port, tick_ms=tick_ms, sync_ticks=sync_ticks, extra=extra)
-        (self.directory / "zoo.cfg").write_text(text + members)
+        text = zookeeper.config(data, self.port, tick_ms=tick_ms, sync_ticks=sync_ticks)
+        (self.directory / "zoo.cfg").write_text(f"{text}{extra}\n{members}")
 
     def start(self, java: str) -> None:
         """Start it; `Ensemble.wait` tells when it serves."""
-        environment = os.environ | {"JMXDISABLE": "true", "ZOO_LOG_DIR": str(self.directory), "JVMFLAGS": java}
+        environment = os.environ | zookeeper.environment(self.directory, java)
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(SCRIPT), "start-foreground", str(self.directory / "zoo.cfg")],
+                zookeeper.command(self.directory / "zoo.cfg"),
                 cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=die_with_parent, start_new_session=True,
             )  # fmt: skip
@@ -105,17 +93,13 @@ class Server:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
 
-    def ask(self, word: str, timeout_s: float = 1.0) -> str:
+    def ask(self, word: str) -> str:
         """The answer to a four-letter word, empty when there is none."""
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout_s) as line:
-            line.sendall(word.encode())
-            return b"".join(iter(lambda: line.recv(65536), b"")).decode()
-        return ""
+        return zookeeper.ask("127.0.0.1", self.port, word)
 
     def mode(self) -> str:
         """leader, follower or standalone; empty when it does not serve."""
-        answers = dict(line.split(": ", 1) for line in self.ask("srvr").splitlines() if ": " in line)
-        return answers.get("Mode", "")
+        return zookeeper.mode("127.0.0.1", self.port)
 
 
 class Ensemble:
@@ -124,7 +108,7 @@ class Ensemble:
     def __init__(
         self, directory: Path, servers: int = 3, tick_ms: int = 500, sync_ticks: int = 10, extra: str = "", java: str = ""
     ) -> None:
-        self._java = f"{JAVA} {java}"
+        self._java = java
         self.servers = [Server(number, directory / f"server{number}") for number in range(1, servers + 1)]
         members = "".join(f"server.{s.number}=127.0.0.1:{s.peer_port}:{s.election_port}\n" for s in self.servers)
         for server in self.servers:
