@@ -12,7 +12,7 @@ EXTRAS      := test,check,lint
 PYTEST_OPTIONS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab lab-down lab-packages libvirt-python test lint properties oldest check check-full diagrams clean
+.PHONY: help setup packages lab lab-down lab-packages libvirt-python test lint properties oldest demo chaos check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
@@ -37,6 +37,12 @@ properties: setup  ## the property tests alone, with far more examples
 
 oldest: setup  ## the quick tests with the versions of Debian 12
 	$(BIN)/tox run -q -e debian12 -- --quick $(PYTEST_OPTIONS)
+
+demo: setup  ## a story on a simulated cluster: VMs start, move and come back when nodes die; no root, no ZooKeeper
+	@$(BIN)/pvc sim demo
+
+chaos: setup  ## simulated clusters under random faults, hundreds of seeds; PVC_CHAOS_FIRST names the first one
+	$(BIN)/pytest tests/sim/test_chaos.py $(PYTEST_OPTIONS)
 
 check: setup  ## prove the state machines: every interleaving of a small cluster
 	$(BIN)/pvc fsm check
