@@ -109,7 +109,7 @@ def test_a_tamed_package_belongs_to_its_own_file():
     assert len(tidy.single_importers([Module("pvc/cluster/other.py", "import kazoo")])) == 1
     assert len(tidy.single_importers([Module("pvc/cluster/zookeeper.py", "import json")])) == 1
     assert tidy.single_importers([Module("pvc/cluster/zookeeper.py", "from kazoo.client import KazooClient")]) == []
-    assert tidy.single_importers([Module("pvc/daemon/virt.py", "import libvirt")]) == []
+    assert tidy.single_importers([Module("pvc/hypervisor/library.py", "import libvirt")]) == []
 
 
 def test_kazoo_libvirt_transitions_and_graphviz_are_imported_by_one_file_each():

@@ -36,9 +36,14 @@ IMPURE_CALLS = {"open", "print", "input", "breakpoint", "exec", "eval"}
 PURE_EXCEPTIONS = {"pvc/fsm/machine.py": {"transitions"}}
 
 # A package with hazards of its own is tamed in one file: this one, or, where no file is named yet, any single one.
-ONE_IMPORTER = {"kazoo": "pvc/cluster/zookeeper.py", "transitions": "pvc/fsm/machine.py", "graphviz": "pvc/cli/picture.py", "libvirt": None}
+ONE_IMPORTER = {
+    "kazoo": "pvc/cluster/zookeeper.py",
+    "transitions": "pvc/fsm/machine.py",
+    "graphviz": "pvc/cli/picture.py",
+    "libvirt": "pvc/hypervisor/library.py",
+}
 
-SLEEPLESS = {"core", "cluster", "agent", "daemon"}
+SLEEPLESS = {"core", "cluster", "agent", "daemon", "hypervisor"}
 
 # Bases which promise nothing about a method of ours.
 PLAIN_BASES = {"ABC", "Enum", "Exception", "Generic", "IntEnum", "IntFlag", "NamedTuple", "Protocol", "PvcError", "StrEnum", "TypedDict"}

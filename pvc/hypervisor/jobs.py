@@ -1,6 +1,6 @@
 """Orders on guests, carried out: each becomes calls to libvirt on a worker, and ends with a look at the guest.
 
-Whether a call succeeded is only told to the log. When its connection broke, nothing is reported: the next count says what is.
+Whether a call succeeded is only told to people. When its connection broke, nothing is reported: the next count says what is.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ class Jobs:
         except PvcError as error:
             already = isinstance(error, CallFailed) and error.trouble is Trouble.gone and task.job in (Job.destroy, Job.shutdown)
             if not already:
+                task.trouble = str(error)
                 self._say(f"{effect} {task.uuid}: {error}")
         self._finish(session, task)
 
@@ -120,7 +121,7 @@ class Jobs:
         try:
             self._sight.look_after(session, task)
         except CallFailed as failed:
-            if session.alive and self._ledger.is_current(task):
+            if failed.trouble is not Trouble.connection and self._ledger.is_current(task):
                 self._say(f"after the {task.job} of {task.uuid} its guest cannot be looked at: {failed}")
                 self._ledger.end(task, Guest.unknown)
 
@@ -193,7 +194,7 @@ class Jobs:
 
     def _break_off(self, session: Session, task: Task) -> None:
         """Break it off until it is over: in its first moments libvirt has no job to break off yet."""
-        while not task.ended.is_set() and session.alive:
+        while not task.ended.is_set() and not session.closed.is_set():
             try:
                 session.abort(task.uuid)
             except CallFailed as failed:

@@ -1,8 +1,8 @@
 """What the Core was told, and what it believes: the one place from which events are reported, in an order that can be relied on.
 
 A count is authoritative: with it the Core forgets every job that it does not name. So nothing of an earlier connection is reported after
-that is known to be lost, and an order that the Core gave before it has read the latest count is not carried out: it would be forgotten while
-it is in flight.
+that is known to be lost, and an order that the Core gave before it has read the latest count is not carried out: it would be forgotten
+while it is in flight.
 """
 
 import threading
@@ -40,7 +40,10 @@ class Counted(Mapping[str, Guest]):
 
 @dataclass(eq=False)
 class Task:
-    """A job in flight: `ended` is set when nothing more can come of it, or its connection is lost; `aborted` when it was broken off."""
+    """A job in flight: `ended` is set when nothing more can come of it, or its connection is lost; `aborted` when it was broken off.
+
+    `trouble` is why its call failed, in libvirt's words.
+    """
 
     uuid: str
     job: Job
@@ -50,6 +53,7 @@ class Task:
     ended: threading.Event = field(default_factory=threading.Event)
     aborted: threading.Event = field(default_factory=threading.Event)
     stirred: threading.Event = field(default_factory=threading.Event)
+    trouble: str = ""
 
 
 class Ledger:
@@ -128,7 +132,7 @@ class Ledger:
             if self._tasks.get(task.uuid) is task:
                 del self._tasks[task.uuid]
             self._keep(task.uuid, guest)
-            self._report(e.JobDone(task.uuid, task.job, guest))
+            self._report(e.JobDone(task.uuid, task.job, guest, task.trouble))
 
     def task(self, uuid: str) -> Task | None:
         """The job of this VM in flight."""

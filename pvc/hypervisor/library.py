@@ -82,38 +82,46 @@ def _run_events(library: Any) -> None:
 
 
 class Session:
-    """One connection to one libvirtd; once broken it stays so, and `closed` is set. Every method that asks raises `CallFailed`.
+    """Connections to one libvirtd that stand and fall together; once one is broken, `closed` is set. What asks raises `CallFailed`.
+
+    Over the first come events, and nothing is asked. Each call has a connection of its own meanwhile: up to libvirt 10.2 the process may
+    crash when a connection breaks on which two threads wait, because one leaves its poll source behind for the other (CVE-2024-4418).
 
     `on_event(uuid, by_itself)`: something happened to this domain; `by_itself` when the guest began to power itself off. `on_closed(why)`:
-    the connection broke. Both are called on libvirt's event thread and must not wait.
+    the session broke. Neither may wait.
     """
 
     def __init__(self, options: HypervisorOptions, on_event: Callable[[str, bool], None], on_closed: Callable[[str], None]) -> None:
         self._names = names()
         self._library = self._names.library
-        self._on_event, self._on_closed = on_event, on_closed
+        self._options, self._on_event, self._on_closed = options, on_event, on_closed
         self.closed = threading.Event()
-        self._closing = threading.Lock()
+        self._lock = threading.Lock()
+        self._idle: list[Any] = []
         self._callbacks: list[Callable[[], object]] = []
-        with self._calls():
-            self._connection = self._library.open(options.uri)
-            try:
-                self._attend(options)
-            except BaseException:
-                self.close()
-                raise
+        try:
+            self._events = self._open()
+            self._attend()
+        except self._library.libvirtError as error:
+            raise self._names.failure(error) from None
 
-    def _attend(self, options: HypervisorOptions) -> None:
-        library, connection = self._library, self._connection
+    def _open(self) -> Any:
+        connection = self._library.open(self._options.uri)
+        connection.setKeepAlive(self._options.keepalive_interval_s, self._options.keepalive_count)
+        return connection
+
+    def _attend(self) -> None:
+        library, connection = self._library, self._events
         connection.registerCloseCallback(self._has_closed, None)
         self._callbacks.append(connection.unregisterCloseCallback)
-        connection.setKeepAlive(options.keepalive_interval_s, options.keepalive_count)
         for event, callback in (
             (library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle),
             (library.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._job_completed),
         ):
             number = connection.domainEventRegisterAny(None, event, callback, None)
             self._callbacks.append(partial(connection.domainEventDeregisterAny, number))
+
+    # ---- what libvirt's event thread calls
 
     def _has_closed(self, connection: Any, reason: int, opaque: Any) -> None:
         library = self._library
@@ -122,61 +130,82 @@ class Session:
             library.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "it does not answer keepalives",
             library.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection broke",
         }
-        self.closed.set()
-        self._on_closed(words.get(reason, f"the connection ended, reason {reason}"))
+        self._break(words.get(reason, f"the connection ended, reason {reason}"))
 
     def _lifecycle(self, connection: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
         library = self._library
         by_itself = event == library.VIR_DOMAIN_EVENT_SHUTDOWN and detail == library.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST
-        self._on_event(domain.UUIDString(), by_itself)
+        if not self.closed.is_set():
+            self._on_event(domain.UUIDString(), by_itself)
 
     def _job_completed(self, connection: Any, domain: Any, statistics: Any, opaque: Any) -> None:
-        self._on_event(domain.UUIDString(), False)
+        if not self.closed.is_set():
+            self._on_event(domain.UUIDString(), False)
 
-    @property
-    def alive(self) -> bool:
-        """Whether the connection stands, as far as this end knows."""
-        with suppress(self._library.libvirtError):
-            return not self.closed.is_set() and bool(self._connection.isAlive())
-        return False
+    # ---- the connections
+
+    def _break(self, why: str) -> None:
+        if not self.closed.is_set():
+            self.closed.set()
+            self._on_closed(why)
+
+    def _stands(self, connection: Any) -> bool:
+        try:
+            return bool(connection.isAlive())
+        except self._library.libvirtError:
+            return False
 
     def close(self) -> None:
-        """Hear nothing more of it. The connection itself ends with the last call that uses it: libvirt's own close would take it away
-        from under calls of other threads, which crashes.
-        """
+        """Let go. What is under way on other threads keeps its connection until it ends: to close one under a call crashes, too."""
         self.closed.set()
-        with self._closing:
-            callbacks, self._callbacks = self._callbacks, []
-        for deregister in callbacks:
+        with self._lock:
+            callbacks, self._callbacks, self._idle = self._callbacks, [], []
+        for deregister in callbacks if self._stands(self._events) else ():
             with suppress(self._library.libvirtError):
                 deregister()
 
     @contextmanager
-    def _calls(self) -> Iterator[None]:
+    def _line(self) -> Iterator[Any]:
+        """A connection for one call at a time; an error on one that does not stand any more says that the outcome is unknown."""
+        connection = None
         try:
-            yield
+            connection = self._take_line()
+            yield connection
         except self._library.libvirtError as error:
+            if connection is None or not self._stands(connection):
+                self._break(str(error))
+                raise CallFailed(Trouble.connection, f"the connection broke, and what came of it is unknown: {error}") from None
             raise self._names.failure(error) from None
+        finally:
+            if connection is not None and not self.closed.is_set():
+                with self._lock:
+                    self._idle.append(connection)
+
+    def _take_line(self) -> Any:
+        with self._lock:
+            found = self._idle.pop() if self._idle else None
+        found = found or self._open()
+        if self.closed.is_set():  # to open one may have taken as long as libvirtd was frozen
+            raise CallFailed(Trouble.connection, "the connection had broken, so it was not asked for")
+        return found
 
     # ---- looking
 
     def facts(self) -> HypervisorFacts:
         """Who this is."""
-        with self._calls():
-            connection = self._connection
+        with self._line() as connection:
             return HypervisorFacts(_version(connection.getLibVersion()), _version(connection.getVersion()), connection.getHostname())
 
     def count(self) -> dict[str, Shown]:
         """Every domain in any state, in one call that waits for no guest's QEMU."""
-        with self._calls():
-            found = self._connection.getAllDomainStats(self._library.VIR_DOMAIN_STATS_STATE, 0)
+        with self._line() as connection:
+            found = connection.getAllDomainStats(self._library.VIR_DOMAIN_STATS_STATE, 0)
             return {domain.UUIDString(): self._shown(domain, one["state.state"], one["state.reason"]) for domain, one in found}
 
     def look(self, uuid: str) -> Shown | None:
         """What it shows of this domain now; None when there is none."""
         try:
-            with self._calls():
-                domain = self._connection.lookupByUUIDString(uuid)
+            with self._domain(uuid) as domain:
                 return self._shown(domain, *domain.state())
         except CallFailed as failed:
             if failed.trouble is Trouble.gone:
@@ -202,19 +231,19 @@ class Session:
 
     @contextmanager
     def _domain(self, uuid: str) -> Iterator[Any]:
-        with self._calls():
-            yield self._connection.lookupByUUIDString(uuid)
+        with self._line() as connection:
+            yield connection.lookupByUUIDString(uuid)
 
     def create(self, xml: str) -> None:
         """Start a transient domain."""
-        with self._calls():
-            self._connection.createXML(xml, 0)
+        with self._line() as connection:
+            connection.createXML(xml, 0)
 
-    def mark(self, uuid: str, cluster_of: str) -> None:
+    def mark(self, uuid: str, node: str) -> None:
         """Write into the running domain's metadata that it is ours."""
         with self._domain(uuid) as domain:
             element, live = self._library.VIR_DOMAIN_METADATA_ELEMENT, self._library.VIR_DOMAIN_AFFECT_LIVE
-            domain.setMetadata(element, f"<vm node='{cluster_of}'/>", "pvc", MARK_NAMESPACE, live)
+            domain.setMetadata(element, f"<vm node='{node}'/>", "pvc", MARK_NAMESPACE, live)
 
     def shutdown(self, uuid: str) -> None:
         """Ask the guest to power itself off."""

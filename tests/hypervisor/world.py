@@ -27,7 +27,7 @@ class World(Protocol):
         """Give an order, as a Core does that has read everything reported."""
 
     def define(self, *, heeds: bool = True, slow: bool = False) -> str:
-        """A new VM that every host can start; its UUID. `heeds`: it powers off when asked. `slow`: copying it takes longer than any test."""
+        """A new VM that every host can start; its UUID. `heeds`: it powers off when asked. `slow`: copying it outlasts any test."""
 
     def kill_guest(self, host: str, uuid: str) -> None:
         """Its QEMU dies."""
