@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 DOCUMENTS = ["README.md", "CHANGELOG.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 
 # What an ordinary shell has.
-SHELL = {"cd", "git"}
+SHELL = {"cd", "cp", "export", "git", "pip"}
 
 
 def shell_lines(text):
@@ -66,10 +66,12 @@ def complaint_about(line):
     if words[0] == "pvc":
         name = words[1] if len(words) > 1 else "-h"
         return "" if name.startswith("-") or name in main.list_commands(click.Context(main)) else f"pvc has no {name}"
+    if words[0] == "pvcd":
+        return "" if set(words[1:]) <= {"--check", "--version"} else f"pvcd has no {words[1:]}"
     return "" if words[0] in SHELL else f"{words[0]} is no command of ours"
 
 
-@pytest.mark.parametrize("line", ["make no-such-target", "pvc no-such-command", ".venv/bin/pvc no-such-command", "frobnicate"])
+@pytest.mark.parametrize("line", ["make no-such-target", "pvc no-such-command", ".venv/bin/pvc no-such-command", "pvcd --no-such-option", "frobnicate"])
 def test_a_command_that_does_not_exist_is_noticed(line):
     assert complaint_about(line)
 
