@@ -74,7 +74,7 @@ class Executor:
         source = str(getattr(move.view.life, FIELDS[move.table.name]))
         known = self.known.domains.get(name) if isinstance(move.view, DomainView) else None
         shown = known.record.name if known is not None and isinstance(known.record, DomainRecord) else name
-        return Moved(shown, move.table.name, source, str(move.row.dest or source), move.row.trigger, move.row.why)
+        return Moved(shown, move.table.name, source, str(move.row.dest or source), move.row.trigger, asked.why or move.row.why)
 
     def taken_orders(self) -> Orders:
         """The orders of the transition that was just fired."""
@@ -122,7 +122,7 @@ class Executor:
         move = asked.move
         choice = move.view.choice if isinstance(move.view, DomainView) else None
         request = f"{self.known.me}-{self.token or 0}-{asked.ticket}"
-        return Transition(move.table.name, move.row, move.by, self.known.me, request, self.now(), choice=choice)
+        return Transition(move.table.name, move.row, move.by, self.known.me, request, self.now(), asked.why, choice)
 
     def _relied(self, boots: tuple[str, ...] = ()) -> Relied:
         known = self.known

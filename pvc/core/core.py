@@ -23,6 +23,9 @@ from pvc.fsm.views import NodeLife, SessionLife, SessionView
 AUTOMATIC = ("evacuate", "go_home")
 """Live migrations that a daemon begins by itself."""
 
+TROUBLED = ("ended", "give_up", "migrate_failed", "overdue")
+"""Transitions that may follow a job that failed: an admin wants to read what the hypervisor said."""
+
 
 class Core(Intake):
     """One daemon's decisions. ``on`` takes what happened and returns what is to be done, in order."""
@@ -116,6 +119,8 @@ class Core(Intake):
             self.answers.append(e.Reread(key))
             return ()
         self._ordered(known, move, event.ticket)
+        if isinstance(known, KnownDomain):
+            known.trouble = ""  # told, or overcome
         if key == node_key(self.me) and move.row.trigger == "join":
             self.known.joined = True
         if move.row.writes:
@@ -197,7 +202,13 @@ class Core(Intake):
         self.tickets += 1
         known.ticket = self.tickets
         self.asked[self.tickets] = (key, move)
-        self.answers.append(e.Fire(self.tickets, key, move, known.version))
+        self.answers.append(e.Fire(self.tickets, key, move, known.version, _why(known, move)))
+
+
+def _why(known: KnownDomain | KnownNode, move: Move) -> str:
+    if not isinstance(known, KnownDomain) or not known.trouble or move.row.trigger not in TROUBLED:
+        return ""
+    return f"{move.row.why} The hypervisor said: {known.trouble}"
 
 
 _NOBODY = DomainRecord(uuid="", name="", gen="", life=GONE, memory_mib=0, vcpus=0)

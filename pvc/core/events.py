@@ -110,11 +110,12 @@ class GuestSeen:
 
 @dataclass(frozen=True, slots=True)
 class JobDone:
-    """A job has ended, well or not, and what the hypervisor shows of the guest since."""
+    """A job has ended, well or not, and what the hypervisor shows of the guest since; ``trouble`` is what it said of a failure."""
 
     uuid: str
     job: Job
     guest: Guest
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """Fire this transition on the VM or node of this key, against the version that was seen.
+    """Fire this transition on the VM or node of this key, against the version that was seen; ``why`` adds to the row's words.
 
     To be answered with :class:`Fired` before any of its orders can report.
     """
@@ -192,6 +193,7 @@ class Fire:
     key: str
     move: Move
     version: int
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,8 +134,9 @@ class Intake:
                 self._guest_is(domain, guest)
                 self._attend()
                 return [domain_key(uuid), node_key(self.me)]
-            case e.JobDone(uuid=uuid, job=job, guest=guest):
+            case e.JobDone(uuid=uuid, job=job, guest=guest, trouble=trouble):
                 domain = known.domains.setdefault(uuid, KnownDomain())
+                domain.trouble = trouble
                 if domain.job is job and job is not Job.shutdown:  # a guest that was asked to go has gone, or not yet
                     domain.job = Job.none
                 self._guest_is(domain, guest)

@@ -38,6 +38,7 @@ class KnownDomain:
     guest: Guest = Guest.unknown
     job: Job = Job.none
     by_itself: bool = False
+    trouble: str = ""  # what the hypervisor said when the last job failed
     read: bool = False  # the record was read, and when it is None, there is none
     ours: bool = False  # it has or had a record, or this node claimed it: no guest of somebody else's
     ticket: int | None = None  # a transition is on its way, or its record has to be read again

@@ -88,6 +88,28 @@ def test_one_transition_at_a_time_and_its_orders_are_a_job_until_they_end():
     assert [answer.move.row.trigger for answer in done] == ["started"]
 
 
+def test_what_the_hypervisor_said_of_a_failure_is_told_once_with_what_follows():
+    core = working()
+
+    def claimed(answers, version):
+        claim = fires(answers)[0]
+        core.on(e.Fired(claim.ticket, e.Result.written))
+        core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1", epoch=version), version))
+
+    claimed(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1)), 2)
+    ended = fires(core.on(e.JobDone(UUID, Job.create, Guest.absent, "no such machine type")))[0]
+    assert ended.move.row.trigger == "ended"
+    assert ended.why == f"{ended.move.row.why} The hypervisor said: no such machine type"
+    core.on(e.Fired(ended.ticket, e.Result.written))
+
+    claimed(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 3)), 4)
+    started = fires(core.on(e.JobDone(UUID, Job.create, Guest.running)))[0]
+    core.on(e.Fired(started.ticket, e.Result.written))
+    core.on(e.DomainSeen(UUID, vm(owner="hv1", epoch=4), 5))
+    died = fires(core.on(e.GuestSeen(UUID, Guest.absent)))[0]
+    assert (died.move.row.trigger, died.why) == ("ended", "")
+
+
 @pytest.mark.parametrize("result", [e.Result.refused, e.Result.lost])
 def test_what_was_not_written_is_read_again_before_it_is_decided_again(result):
     core = working()
