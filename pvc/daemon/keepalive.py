@@ -59,13 +59,12 @@ class Keepalive:
     def tick(self) -> bool:
         """Write one keepalive; returns whether all is well. Without a connection there is nothing to keep alive, and that is well too."""
         token = self._token()
-        if token is None or not self._store.connected:
+        if token is None:
             return True
         try:
             stats = self._measure(self._tick + 1)
             self._write(stats, token)
         except StoreError as error:
-            self._version = None  # it may have been written
             if not self._store.connected:
                 return True
             self._complain(f"no keepalive: {error}")

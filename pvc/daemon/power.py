@@ -45,9 +45,8 @@ class IpmiTool:
         user = ["-U", access.username] if access.username else []
         password = ["-f", str(access.password_file)] if access.password_file else ["-E"]
         self._command = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", host, "-p", str(port), *user, *password, "chassis", "power"]
-        # C, because a translated answer would be no answer.
         secret = {} if access.password is None or access.password_file else {"IPMI_PASSWORD": access.password}
-        self._environment: Mapping[str, str] = {**os.environ, "LC_ALL": "C", **secret}
+        self._environment: Mapping[str, str] = {**os.environ, **secret}
 
     def call(self, word: str) -> str:
         """What it printed; empty when it failed or took too long."""

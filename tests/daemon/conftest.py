@@ -97,6 +97,7 @@ class World:
     def end(self):
         for daemon in self.daemons:
             daemon.kill()
+            print(*daemon.lines, sep="\n")  # which pytest shows when the test has failed
         self.client.store.close()
 
 
