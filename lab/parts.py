@@ -21,7 +21,7 @@ def missing() -> list[str]:
     """Everything that is missing, as words for a sentence; empty when a lab can be started here."""
     found = [tool for tool in TOOLS if shutil.which(tool) is None]
     found += [str(path) for path in (guests.BUSYBOX, zookeeper.SCRIPT, services.PVCD) if not path.exists()]
-    found += [f"/{path}" for path in BINDS if not Path("/", path).is_dir()]
+    found += [f"/{path}" for path in (*BINDS, "etc/hosts") if not Path("/", path).exists()]
     if not guests.kernels():
         found.append("a cloud kernel with its modules")
     if not _has_user():

@@ -49,13 +49,14 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
-# What libvirt-daemon-system would do: without this user libvirtd starts no guest, and without these directories a host of the
-# lab has no place for its own.
+# What libvirt-daemon-system would do: without this user libvirtd starts no guest, and without these directories, and without
+# an /etc/hosts, a host of the lab has no place to put its own over.
 prepare_libvirt() {
     [ "$1" = lab ] && [ "$(id -u)" -eq 0 ] || return 0
     getent group libvirt-qemu >/dev/null || groupadd --system libvirt-qemu
     getent passwd libvirt-qemu >/dev/null ||
         useradd --system --gid libvirt-qemu --home-dir /var/lib/libvirt --no-create-home --shell /usr/sbin/nologin libvirt-qemu
+    [ -e /etc/hosts ] || echo "127.0.0.1 localhost" >/etc/hosts
     mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt
 }
 
