@@ -214,6 +214,8 @@ class Cluster:
 
     def wait_for(self, asked: Asked, show: Show | None = None, timeout_s: float | None = None) -> str:
         """Wait until a command is done; returns how it ended, raises Refused when it failed, and TimedOut."""
+        if asked.silent is not None and show is not None:
+            show(f"{asked.name}: {asked.silent} does not answer: this goes on when it is back, or proven off")
         verdict = self.waiting.for_domain(asked.before, goal_of(asked), version=asked.version, show=show, timeout_s=timeout_s)
         return _ended(verdict, asked.name)
 

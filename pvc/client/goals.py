@@ -11,12 +11,16 @@ from pvc.fsm.views import Life
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command that is written: the VM before it, its life after it, and the version of the record that says so."""
+    """A command that is written: the VM before it, its life after it, and the version of the record that says so.
+
+    `silent` is the node that has to act on it now and does not answer.
+    """
 
     trigger: str
     before: DomainRecord
     life: Life
     version: int
+    silent: str | None = None
 
     @property
     def name(self) -> str:

@@ -64,7 +64,9 @@ class VmCommands:
         children = self.reader.store.children(znodes.domain(record.uuid))
         change = domain_change(seen, life, transition, snapshot.relied(), history, children)
         version = self.writer.write(change, self._written(record.uuid, request))
-        return Asked(trigger, seen.value, life, version)
+        acting = life.target if life.owner is None else life.owner
+        silent = acting if acting in snapshot.nodes and not snapshot.nodes[str(acting)].alive else None
+        return Asked(trigger, record, life, version, silent)
 
     def _written(self, uuid: str, request: str) -> Callable[[Znode], bool]:
         """Whether a request was carried out: the record shows it, or the history, when the VM has gone on since."""

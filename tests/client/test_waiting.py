@@ -3,7 +3,9 @@
 import pytest
 
 from pvc.client.goals import Verdict
+from pvc.cluster import znodes
 from pvc.cluster.records import MAX_HISTORY_ENTRIES
+from pvc.cluster.store import Changed, Connection, State
 from pvc.errors import NoQuorum, Refused, TimedOut
 from pvc.fsm.states import Domain
 from tests.client.world import xml
@@ -79,6 +81,24 @@ def test_what_was_before_the_command_is_not_taken_for_its_end(cluster, world, we
         cluster.wait_for(asked, timeout_s=20)
 
 
+def test_an_event_of_an_earlier_watch_is_not_taken_for_its_end(cluster, world, web1):
+    path = znodes.domain(web1.uuid)
+    early = cluster.store.read(path)  # off, and wanted off
+    cluster.wait_for(cluster.start("web1"), timeout_s=60)
+    world.lazy = True
+    asked = cluster.stop("web1")
+    world.idles = [lambda: cluster.ear.hear(Changed(path, early, cluster.store.generation))]
+    with pytest.raises(TimedOut):
+        cluster.wait_for(asked, timeout_s=20)
+
+
+def test_an_outage_that_is_over_is_not_told(cluster, web1):
+    asked, said = cluster.start("web1"), []
+    cluster.ear.hear(Connection(State.SUSPENDED, 1, 1))
+    cluster.wait_for(asked, said.append, 60)
+    assert not any("ZooKeeper" in line for line in said)
+
+
 @pytest.mark.parametrize(("verb", "said"), [("stop", "somebody wants web1 stop now"), ("undefine", "somebody wants web1 delete now")])
 def test_somebody_who_decides_otherwise_meanwhile_is_named_as_the_reason(cluster, world, web1, verb, said):
     other = world.client("ben@hall")
@@ -129,3 +149,14 @@ def test_without_a_connection_nothing_is_sent(cluster, web1):
     with pytest.raises(Exception, match="nothing was sent") as caught:
         cluster.start("web1")
     assert caught.value.exit_code == 5
+
+
+def test_a_node_that_does_not_answer_is_named_at_once(cluster, world, web1):
+    cluster.wait_for(cluster.start("web1"), timeout_s=60)
+    world.small.power_off("hv1")
+    world.small.ensemble.advance(8)
+    said = []
+    asked = cluster.stop("web1")
+    with pytest.raises(TimedOut):
+        cluster.wait_for(asked, said.append, 0)
+    assert said == ["web1: hv1 does not answer: this goes on when it is back, or proven off"]
