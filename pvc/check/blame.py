@@ -52,6 +52,8 @@ def blame_record(block: Block, move: Move, life: Life) -> str:
     old, view = move.view.life, move.view
     assert isinstance(old, Life)
     assert isinstance(view, DomainView)
+    if life.state is Domain.migrate and life.target is None:
+        return "a VM is sent nowhere"
     if life.target is not None and life.target != old.target and life.state in (Domain.migrate, Domain.restart):
         if life.target == life.owner:
             return "a VM is sent to where it is"
@@ -90,7 +92,9 @@ def blame_policy(move: Move, life: Life) -> str:
     if life.state is Domain.migrate and not view.live:
         return "a guest is moved live, against its policy"
     told = life.state in (Domain.shutdown, Domain.restart, Domain.destroy) and old.request is not Request.restart
-    return "a guest that is wanted up is told to go off" if told and not view.cold else ""
+    if told and not (view.cold and life.target is not None):
+        return "a guest that is wanted up is told to go off" + (", and no node can take it" if view.cold else "")
+    return ""
 
 
 def blame_order(block: Block, i: int, move: Move, job: Job) -> str:

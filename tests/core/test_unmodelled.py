@@ -43,6 +43,14 @@ def test_only_a_vm_that_moves_live_is_called_home_and_waited_for(method, fired):
     assert bool(core.known.own().uncalled) == bool(fired)
 
 
+def test_a_node_is_ready_when_all_its_vms_are_called():
+    core = working()
+    core.on(e.DomainSeen(UUID, vm(owner="hv2"), 1))
+    calling = core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.unflush), 7))
+    assert (triggers(calling, "node hv1"), triggers(calling)) == ([], [("call_home", None)])
+    assert triggers(core.on(e.DomainSeen(UUID, vm(owner="hv2", request=Request.home), 2)), "node hv1") == [("called", Flush.ready)]
+
+
 @pytest.mark.parametrize("method", [Method.cold, Method.none])
 def test_a_call_home_that_is_older_than_the_policy_is_not_followed(method):
     core = working()
