@@ -106,7 +106,7 @@ LAYOUT = (
     Entry(ALIVE, "", "nobody", "every daemon, its children", "Parent of the proofs of life."),
     Entry(f"{ALIVE}/<node>", "boot", "that node's daemon, when it joins", "nobody", "Proof of life: it goes with the session of the node's daemon. Its absence is a suspicion and proves nothing.", ephemeral=True),
     Entry(BOOTS, "", "nobody", "nobody", "Parent of the boot records."),
-    Entry(f"{BOOTS}/<node>", "boot", "that node's daemon when it joins, and whoever proves the node dead", "nobody", "The fencing token: each write of a daemon checks that this still has the version it joined with. Never deleted, so a version never returns."),
+    Entry(f"{BOOTS}/<node>", "boot", "that node's daemon when it joins, whoever proves the node dead, and the client that removes it", "nobody", "The fencing token: each write of a daemon checks that this still has the version it joined with. Never deleted, so a version never returns."),
     Entry(NODES, "", "nobody", "every daemon, its children", "Parent of the node records."),
     Entry(f"{NODES}/<node>", "node", "that node's daemon, its fencer, and clients", "every daemon", "The node: its state, whether it takes VMs, its fence, and how to reach it."),
     Entry(f"{NODES}/<node>/stats", "stats", "that node's daemon, with each keepalive", "nobody", "What the node has and uses, as last measured."),
