@@ -13,7 +13,7 @@ from lab.bmc import Bmcs
 from lab.guests import Tick, build, guest_xml, read_ticks
 from lab.host import Guest, Host
 from lab.network import Pair, Rack
-from lab.place import HOSTS, ROOT, Place
+from lab.place import HOSTS, ROOT, Place, labs, one_at_a_time
 from lab.services import build_shared_folder_library
 from lab.shell import TIMEOUT_S, run
 from lab.wait import wait_until
@@ -60,7 +60,7 @@ class Lab:
         absent = parts.missing()
         if absent:
             raise PvcError(f"a lab cannot be here, for want of {', '.join(absent)}", "make lab, as root")
-        self._refuse_a_second()
+        self._claim()
         try:
             self._create()
             for host in self.hosts.values():
@@ -74,6 +74,10 @@ class Lab:
 
     def stop(self) -> None:
         """Take everything down, also what is left of a start that failed."""
+        with one_at_a_time():
+            self._take_down()
+
+    def _take_down(self) -> None:
         for host in self.hosts.values():
             host.power_off()
         if (self.place.directory / "bmc").exists():
@@ -83,8 +87,7 @@ class Lab:
             self._lock.close()
         shutil.rmtree(self.place.directory, ignore_errors=True)
         with contextlib.suppress(OSError):
-            (ROOT / ".lock").unlink() if not [path for path in ROOT.iterdir() if path.is_dir()] else None
-            ROOT.rmdir()
+            ROOT.rmdir()  # as long as there is another lab, it stays
 
     def wait(self) -> None:
         """Wait until the ensemble serves and each libvirtd answers."""
@@ -92,14 +95,28 @@ class Lab:
         for host in self.hosts.values():
             wait_until(lambda host=host: host.libvirt_answers, START_TIMEOUT_S, f"libvirtd of {host.name} answers")  # type: ignore[misc]
 
+    def _claim(self) -> None:
+        """Take the name and two networks, and first remove what killed processes have left of theirs."""
+        with one_at_a_time():
+            for name in labs():
+                if Place(name).is_orphan:
+                    Lab(name)._take_down()
+            if self.place.exists:
+                here = f'a lab called "{self.place.name}" is there already'
+                raise PvcError(here, f"tools/lab --name {self.place.name} status, or … down")
+            self.place.directory.mkdir(parents=True)
+            if self._leashed:
+                self._lock = self.place.owner_lock.open("w")
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+            try:
+                self.place.choose_networks()
+            except BaseException:
+                self._take_down()
+                raise
+
     def _create(self) -> None:
-        self.place.directory.mkdir(parents=True)
-        if self._leashed:
-            self._lock = self.place.owner_lock.open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
         if not self._pvcd:
             self.place.without_pvcd.touch()
-        self.place.choose_networks()
         self.place.shared.mkdir()
         build(self.place.shared)
         build_shared_folder_library(self.place)
@@ -107,14 +124,6 @@ class Lab:
         for host in self.hosts.values():
             host.prepare()
         self.bmcs.start()
-
-    def _refuse_a_second(self) -> None:
-        if not self.place.exists:
-            return
-        if self.place.owner_lock.exists() and _is_free(self.place):
-            self.stop()
-            return
-        raise PvcError(f'a lab called "{self.place.name}" is there already', f"tools/lab --name {self.place.name} status, or … down")
 
     # -- Faults --------------------------------------------------------------------------------------------------------
 
@@ -198,13 +207,3 @@ class Lab:
     def ticks(self, vm: str) -> list[Tick]:
         """Every tick that a guest has printed, host after host, in the order of each."""
         return [tick for host in self.hosts.values() for tick in read_ticks(host.name, host.console(vm))]
-
-
-def _is_free(place: Place) -> bool:
-    """Whether the process that the lab was to end with has ended."""
-    with place.owner_lock.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

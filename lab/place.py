@@ -3,6 +3,7 @@
 import fcntl
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,20 @@ class Place:
         return self.directory / "owner.lock"
 
     @property
+    def is_orphan(self) -> bool:
+        """Whether the process which the lab must not outlive has ended: then only what no process needs is left of it."""
+        try:
+            lock = self.owner_lock.open()
+        except FileNotFoundError:
+            return False
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    @property
     def leash(self) -> list[str]:
         """That lock as a word for the supervisors, if there is one."""
         return [str(self.owner_lock)] if self.owner_lock.exists() else []
@@ -89,13 +104,12 @@ class Place:
 
     def choose_networks(self) -> None:
         """Take two networks that nobody on this machine uses or knows a way to."""
-        with _one_at_a_time():
-            taken = [*_networks_of_machine(), *_networks_of_labs()]
-            free = (pair for pair in _candidates() if not any(mine.overlaps(theirs) for mine in pair for theirs in taken))
-            chosen = next(free, None)
-            if chosen is None:
-                raise PvcError("no free network is left in 10.99.0.0/16", "take down labs that nobody needs: tools/lab list")
-            (self.directory / "networks.json").write_text(json.dumps([str(network) for network in chosen]))
+        taken = [*_networks_of_machine(), *_networks_of_labs()]
+        free = (pair for pair in _candidates() if not any(mine.overlaps(theirs) for mine in pair for theirs in taken))
+        chosen = next(free, None)
+        if chosen is None:
+            raise PvcError("no free network is left in 10.99.0.0/16", "take down labs that nobody needs: tools/lab list")
+        (self.directory / "networks.json").write_text(json.dumps([str(network) for network in chosen]))
 
     def _network(self, number: int) -> ipaddress.IPv4Network:
         return _read_networks(self.directory / "networks.json")[number]
@@ -107,10 +121,15 @@ def labs() -> list[str]:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    with (ROOT / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def one_at_a_time() -> Iterator[None]:
+    """Nobody else on this machine makes or removes a lab meanwhile."""
+    # A directory that is always there: a file of ours would have to be left behind.
+    directory = os.open(ROOT.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(directory)
 
 
 def _candidates() -> Iterator[tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]]:

@@ -306,18 +306,19 @@ def test_a_start_that_fails_leaves_nothing(lab, monkeypatch):
 
 
 def test_a_leashed_lab_ends_with_its_owner(lab):
-    """And the next one of that name takes away what a killed process could not."""
+    """And the next lab that starts takes away what a killed process could not: directories and namespaces."""
     code = "from lab import Lab; Lab('leash', leashed=True, pvcd=False).start(); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as owner:
         owner.stdout.readline()
         owner.kill()
-    orphan = Lab("leash", leashed=True, pvcd=False)
+    orphan = Lab("leash")
     wait_until(lambda: not any(host.is_on for host in orphan.hosts.values()), 30, "the hosts end with their owner")
-    with orphan:
-        assert orphan["hv1"].is_on
-    assert traces("leash") == []
+    with Lab("heir", leashed=True, pvcd=False):
+        assert traces("leash") == []
+        assert lab["hv1"].is_on
+    assert traces("heir") == []
 
 
 def test_the_command_brings_up_and_down(lab):
