@@ -62,7 +62,7 @@ diagrams: setup  ## draw the state machines again, into diagrams/, and write doc
 
 clean:  ## remove everything that was generated and is not kept in git
 	rm -rf $(VENV) .tox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
-	find pvc tests -name __pycache__ -prune -exec rm -rf {} +
+	find pvc lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 packages:
 	@tools/install-debian.sh
