@@ -10,7 +10,7 @@ COMMANDS = {
     "hold": Lazy("pvc.cli.cluster:hold", "Stop everything that happens by itself: no node is shot, no VM moves."),
     "init": Lazy("pvc.cli.cluster:init", "Create a cluster."),
     "node": Lazy("pvc.cli.node:node", "Empty nodes, give them back, and look at them."),
-    "sim": Lazy("pvc.cli.sim:sim", "Simulate whole clusters in virtual time; a demonstration."),
+    "sim": Lazy("pvc.cli.sim:sim", "Simulate whole clusters in virtual time."),
     "vm": Lazy("pvc.cli.vm:vm", "Define VMs, start, stop and move them, and look at them."),
 }
 
