@@ -41,8 +41,8 @@ oldest: setup  ## the quick tests with the versions of Debian 12
 demo: setup  ## a story on a simulated cluster: VMs start, move and come back when nodes die; no root, no ZooKeeper
 	@$(BIN)/pvc sim demo
 
-chaos: setup  ## simulated clusters under random faults, hundreds of seeds; PVC_CHAOS_FIRST names the first one
-	$(BIN)/pytest tests/sim/test_chaos.py $(PYTEST_OPTIONS)
+chaos: setup  ## simulated clusters under random faults, PVC_CHAOS_SEEDS of them, from PVC_CHAOS_FIRST on
+	PVC_CHAOS_SEEDS=$${PVC_CHAOS_SEEDS:-1000} $(BIN)/pytest tests/sim/test_chaos.py $(PYTEST_OPTIONS)
 
 check: setup  ## prove the state machines: every interleaving of a small cluster
 	$(BIN)/pvc fsm check

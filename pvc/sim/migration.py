@@ -72,12 +72,16 @@ class Migration:
         return door and there is Guest.absent and here is Guest.running
 
     def _switch(self) -> None:
-        self.moment = Moment.switching
+        self._reach(Moment.switching)
         self.source.suspend_for_switchover(self.uuid)
         self._after(self.world.between(*SWITCH_S), self._arrive)
 
+    def _reach(self, moment: Moment) -> None:
+        self.moment = moment
+        self.world.clock.after(0.0, f"{self.uuid} is {moment.value}", lambda: self.world.reached(self))
+
     def _arrive(self) -> None:
-        self.moment = Moment.arrived
+        self._reach(Moment.arrived)
         self.target.doors.pop(self.uuid, None)
         self.source.keep_suspended(self.uuid)
         self.target.become(self.uuid, Guest.held if self.paused else Guest.running, "it has arrived")

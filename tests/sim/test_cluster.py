@@ -7,6 +7,7 @@ from pvc.errors import Refused
 from pvc.fsm.states import Daemon, Domain, Fence, Guest
 from pvc.sim.cluster import SimCluster
 from pvc.sim.machine import Mood
+from pvc.sim.migration import Moment
 from pvc.sim.witness import Broken
 
 
@@ -86,6 +87,15 @@ def test_without_proof_nothing_is_recovered(mood):
     cluster.run(900.0)
     assert cluster.running("web") == ["hv1"]
     assert cluster.node("hv1").life.fence is not Fence.proven
+    assert (cluster.witness.fired["fence", "miss"] > 0) is (mood is Mood.deaf)
+
+
+@pytest.mark.xfail(strict=True, reason="the device passes from hand to hand, and with each hand the dead time begins anew")
+def test_a_node_whose_fence_device_is_silent_for_all_is_still_declared_dead():
+    cluster = working(web="hv1")
+    cluster.world.machines["hv1"].bmc.mood = Mood.silent
+    cluster.cut_host("hv1")
+    cluster.run_until(lambda: cluster.node("hv1").life.daemon in (Daemon.dead, Daemon.fencing, Daemon.unfenced), 300.0)
 
 
 def test_a_daemon_that_is_killed_leaves_its_guest_alone_and_adopts_it_again():
@@ -184,6 +194,43 @@ def test_a_migration_that_fails_leaves_the_guest_and_says_so(handover):
         cluster.admin.wait_for(cluster.admin.migrate("web", "hv2"), timeout_s=60.0)
     assert cluster.running("web") == ["hv1"]
     assert cluster.holds_no(Guest.held)
+
+
+def arrived(cluster, strike):
+    """Migrate `web` from hv1 to hv2, and let this strike when the guest has arrived."""
+
+    def ambush(migration):
+        now = migration.moment is Moment.arrived
+        if now:
+            strike(cluster.world.machines["hv1"].libvirtd)
+        return now
+
+    cluster.world.ambushes.append(ambush)
+    cluster.admin.migrate("web", "hv2")
+    cluster.run_until(lambda: not cluster.world.ambushes, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("handover", "row", "node"),
+    [(HandoverPolicy.paused, "wake", "hv1"), (HandoverPolicy.libvirt, "yield", "hv2")],
+    ids=["paused", "libvirt"],
+)
+def test_a_guest_that_libvirt_left_stopped_at_its_source_is_woken_or_goes(handover, row, node):
+    cluster = working(web="hv1")
+    cluster.admin.set_policy("web", handover=handover)
+    arrived(cluster, lambda libvirtd: libvirtd.kill())
+    cluster.world.machines["hv1"].libvirtd.start()
+    cluster.run_until(lambda: not cluster.settled(), 120.0)
+    assert cluster.running("web") == [node]
+    assert cluster.witness.fired["migration", row] == 1
+
+
+def test_a_guest_that_has_arrived_when_its_source_dies_runs_on_without_a_start():
+    cluster = working(web="hv1")
+    arrived(cluster, lambda libvirtd: cluster.power_off("hv1"))
+    cluster.run_until(lambda: cluster.running("web") == ["hv2"], 120.0)
+    assert cluster.witness.fired["migration", "entrust"] == 1
+    assert len(events(cluster, "guest_start", vm="web")) == 1
 
 
 # ---- what must hold is looked at
