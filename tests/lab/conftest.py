@@ -13,8 +13,11 @@ import pytest
 from lab import Lab, parts
 from lab.reset import new_cluster, reset
 from lab.watch import Watcher
+from tests.lab.admin import Admin
 
 LOG_LINES = 60
+# A daemon that is ended and started again by a test must not be shot for it on a machine that has little left.
+PATIENT = {"dead_ticks": "40", "boot_grace": "60"}
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +54,35 @@ def cluster(lab, watcher):
     return lab
 
 
+@pytest.fixture(scope="module")
+def kept():
+    """Whether the last test of this module has left its cluster as good as new."""
+    return {"good": False}
+
+
+@pytest.fixture
+def admin(session_lab, kept, request):
+    """Somebody who works with a cluster that tests of a module share, as long as each leaves it as good as new."""
+    request.node.lab = session_lab
+    if not kept["good"]:
+        reset(session_lab)
+        new_cluster(session_lab, **PATIENT)
+    kept["good"] = False
+    with Watcher(session_lab) as watcher:
+        admin = Admin(session_lab, watcher)
+        yield admin
+        if not request.node.failed:
+            kept["good"] = admin.has_left_nothing()
+        admin.close()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Add the end of each pvcd's log to the report of what failed."""
     outcome = yield
     report = outcome.get_result()
     lab = getattr(item, "lab", None)
+    item.failed = report.failed or getattr(item, "failed", False)
     if report.failed and lab is not None:
         for host in lab.hosts.values():
             lines = host.log("pvcd").splitlines()[-LOG_LINES:]
