@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import chain, repeat
 
 from pvc.fsm.states import Guest, Job
 from pvc.fsm.views import Life
@@ -20,6 +21,8 @@ from pvc.hypervisor.workers import Workers
 LOOKERS = 4
 UNKNOWN_AGAIN_S = 1.0
 """When a guest is looked at again whose state was between two others."""
+SOON_S = (1.0, 4.0)
+"""When guests are counted again on a new connection: a libvirtd that starts kills copies which it cannot complete, and sends no event."""
 MAX_COUNTS = 24
 """How often guests are counted at most before what is still unsettled is reported as unknown."""
 
@@ -80,7 +83,8 @@ class Keeper:
         try:
             self._begin(session, connection)
             counted = True
-            while not session.closed.wait(self._options.relist_s):
+            pauses = chain(SOON_S, repeat(self._options.relist_s))
+            while not session.closed.wait(next(pauses)):
                 self._relist(session, connection)
         except CallFailed as failed:
             self._lost(connection, str(failed))
