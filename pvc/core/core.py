@@ -94,10 +94,11 @@ class Core(Intake):
             self.session = SessionLife(Connection(answer.row.dest))
 
     def _forget_session(self) -> None:
-        """What was observed before joining counts for nothing: the node's power, and how long the session has lasted."""
+        """What was observed in another session counts for nothing: power, who was away, and how long the session has lasted."""
         self.known.joined = self.known.session_is_old = False
         for node in self.known.nodes.values():
             node.reading, node.readings, node.asked, node.stale = Power.unread, 0, None, False
+            node.away = node.dead = node.long_dead = False
         self.answers.append(e.Wait(f"{self.me} session", self.known.settings.dead_s + self.known.settings.session_timeout_s))
 
     def _forget_tickets(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pvc.cluster.records import DomainOutline, DomainRecord, NodeRecord, NodeStats, Unreadable
 from pvc.core import events as e
 from pvc.core.known import Known, KnownDomain, KnownNode
-from pvc.core.waits import Spell, domain_wait, fence_wait, reading_wait
+from pvc.core.waits import Spell, absence_waits, domain_wait, fence_wait, reading_wait
 from pvc.fsm.states import Domain, Guest, Job, Migration, Power
 
 WAITING = (Domain.place, Domain.start, Domain.boot)
@@ -63,7 +63,17 @@ class Intake:
             self._node(name).seen_alive = True
         for name in changed - names:
             self.answers.append(e.Follow(name))
+        self._count_absences()
         return self._everything() if changed else ()
+
+    def _count_absences(self) -> None:
+        for name, node in self.known.nodes.items():
+            away = name != self.me and name not in self.known.alive
+            if away and not node.away:
+                node.absences, node.dead, node.long_dead = node.absences + 1, False, False
+                for spell in absence_waits(name, node.absences, self.known.settings):
+                    self._wait(spell)
+            node.away = away
 
     def _node_seen(self, event: e.NodeSeen) -> Iterable[str]:
         node = self._node(event.name)
@@ -75,6 +85,8 @@ class Intake:
         after = event.record.life if isinstance(event.record, NodeRecord) else None
         if after is not None and after.by != self.me:  # a reading counts only for the claim under which it was asked for
             node.reading, node.readings, node.asked = Power.unread, 0, None
+        if self.known.alive:
+            self._count_absences()
         if not node.seen_alive and after is not None:
             self.answers.append(e.Wait(f"{event.name} grace", self.known.settings.boot_grace_s))
         return self._everything() if before != after else [node_key(event.name)]
@@ -184,6 +196,8 @@ class Intake:
         if node is not None and rest.startswith("reading"):
             node.stale = True
             return [node_key(subject)]
+        if node is not None and rest.startswith("absent"):
+            return self._absent_for(subject, node, rest)
         if node is not None and node.wait == wait:
             node.due = True
             return [node_key(subject)]
@@ -192,6 +206,13 @@ class Intake:
             domain.due = True
             return [domain_key(subject)]
         return ()
+
+    def _absent_for(self, name: str, node: KnownNode, rest: str) -> Iterable[str]:
+        _, absence, stage = rest.split()
+        if not node.away or int(absence) != node.absences:
+            return ()  # it was back meanwhile
+        node.dead, node.long_dead = True, stage == "long"
+        return [node_key(name)]
 
     # ---- waits
 

@@ -60,6 +60,10 @@ class KnownNode:
     version: int = NEVER_WRITTEN
     stats: NodeStats | None = None
     seen_alive: bool = False
+    away: bool = False  # without a proof of life since this daemon has watched
+    absences: int = 0  # how often it was; so that a wait of an earlier absence is recognised
+    dead: bool = False  # away for the dead time
+    long_dead: bool = False  # and for the saving throws, or a planned reboot, as well
     reading: Power = Power.unread
     readings: int = 0
     asked: int | None = None  # the ticket of the transition that ordered a power job in flight
@@ -192,11 +196,17 @@ class Known:
             reading=node.reading,
             stale=node.stale,
             busy=node.asked is not None,
-            due=node.due,
+            due=self._fence_is_due(node),
             concerns=self.concerns(name),
             brake=self.brake(name),
             power_back=self.settings.power_back,
         )
+
+    def _fence_is_due(self, node: KnownNode) -> bool:
+        life = node.record.life if isinstance(node.record, NodeRecord | NodeOutline) else None
+        if life is not None and life.fence is Fence.evidence:
+            return node.long_dead if life.daemon is Daemon.stop else node.dead
+        return node.due
 
     def concerns(self, name: str) -> bool:
         """Whether a VM's record names this node as its owner or target; a record that cannot be read might."""

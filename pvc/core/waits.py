@@ -5,7 +5,7 @@ A wait has a name that changes whenever the record moves on, so a timer of an ea
 
 from pvc.cluster.records import DomainRecord
 from pvc.core.settings import Settings
-from pvc.fsm.states import Daemon, Domain, Fence, Migration
+from pvc.fsm.states import Domain, Fence, Migration
 from pvc.fsm.views import NodeLife
 
 Spell = tuple[str, float]
@@ -45,14 +45,23 @@ def _migration_seconds(phase: Migration, settings: Settings) -> float:
 
 
 def fence_wait(node: str, life: NodeLife, tries: int, settings: Settings) -> Spell | None:
-    """The name of the wait that this node's fence is in, and its seconds."""
+    """The name of the wait that this node's fence is in, and its seconds; whoever holds it, evidence waits for `absence_waits`."""
     seconds = {
-        Fence.evidence: settings.dead_s + (settings.throws_s if life.daemon is Daemon.stop else 0.0),
         Fence.throws: settings.throws_s,
         Fence.failed: settings.fence_retry_s,
         Fence.proven: settings.power_on_delay_s,
     }.get(life.fence)
     return None if seconds is None else (f"{node} {life.fence} {life.by} {tries}", seconds)
+
+
+def absence_waits(node: str, absence: int, settings: Settings) -> tuple[Spell, Spell]:
+    """How long a node may be without proof of life until it is dead, and how long one that was stopped cleanly may take to come back.
+
+    Each daemon counts from when it saw the proof of life go: if it counted from when it got the fence, a device that is silent for
+    everybody would pass from hand to hand and nobody would ever declare the node.
+    """
+    dead, long = f"{node} absent {absence} dead", f"{node} absent {absence} long"
+    return (dead, settings.dead_s), (long, settings.dead_s + settings.throws_s)
 
 
 def reading_wait(node: str, ticket: int, readings: int, settings: Settings) -> Spell:

@@ -259,18 +259,45 @@ def test_the_power_of_a_lost_node_is_read_ever_more_slowly():
 
 
 def test_a_lost_node_is_declared_dead_after_the_dead_time_and_not_before():
-    core, ticket, answers = fencing(Fence.evidence, Daemon.run)
+    core, ticket, _ = fencing(Fence.evidence, Daemon.run)
     assert triggers(core.on(e.PowerRead("hv3", ticket, Power.on)), "node hv3") == []
-    (dead,) = (wait for wait in waits(answers) if wait.startswith("hv3 evidence"))
-    assert triggers(core.on(e.Due(dead)), "node hv3") == [("declare", Fence.throws)]
+    assert triggers(core.on(e.Due("hv3 absent 1 dead")), "node hv3") == [("declare", Fence.throws)]
+
+
+def test_the_dead_time_counts_from_when_the_proof_of_life_went_whoever_holds_the_fence():
+    core = working()
+    assert waits(core.on(e.AliveSeen(frozenset({"hv1", "hv2"}))))["hv3 absent 1 dead"] == Settings().dead_s
+    core.on(e.NodeSeen("hv3", node("hv3", fence=Fence.evidence, by="hv2"), 6))
+    core.on(e.Due("hv3 absent 1 dead"))
+    answers = core.on(e.NodeSeen("hv3", node("hv3", fence=Fence.evidence, by="hv1"), 7))
+    assert triggers(answers, "node hv3") == [("declare", Fence.throws)]
+
+
+def test_a_wait_of_an_absence_that_is_over_declares_nobody_dead():
+    core = working()
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2", "hv3"})))
+    assert "hv3 absent 2 dead" in waits(core.on(e.AliveSeen(frozenset({"hv1", "hv2"}))))
+    core.on(e.Due("hv3 absent 1 dead"))
+    answers = core.on(e.NodeSeen("hv3", node("hv3", fence=Fence.evidence, by="hv1"), 7))
+    assert ("declare", Fence.throws) not in triggers(answers, "node hv3")
+
+
+def test_a_new_session_counts_every_absence_anew():
+    core = working()
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    core.on(e.Disconnected(expired=True))
+    core.on(e.Connected(new_session=True))
+    core.on(e.Due("hv3 absent 1 dead"))
+    assert not core.known.nodes["hv3"].dead
+    assert "hv3 absent 2 dead" in waits(core.on(e.AliveSeen(frozenset({"hv1", "hv2"}))))
 
 
 def test_a_node_that_was_stopped_cleanly_has_the_time_of_a_planned_reboot():
-    core, ticket, answers = fencing(Fence.evidence, Daemon.stop)
+    core, ticket, _ = fencing(Fence.evidence, Daemon.stop)
     assert triggers(core.on(e.PowerRead("hv3", ticket, Power.off)), "node hv3") == []
-    ((reboot, seconds),) = ((wait, seconds) for wait, seconds in waits(answers).items() if wait.startswith("hv3 evidence"))
-    assert seconds == Settings().dead_s + Settings().throws_s
-    assert triggers(core.on(e.Due(reboot)), "node hv3") == [("prove", Fence.proven)]
+    assert triggers(core.on(e.Due("hv3 absent 1 dead")), "node hv3") == []
+    assert triggers(core.on(e.Due("hv3 absent 1 long")), "node hv3") == [("prove", Fence.proven)]
 
 
 def test_nothing_is_declared_or_shot_while_the_power_is_being_read_nor_before_its_time():
