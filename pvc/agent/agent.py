@@ -39,6 +39,7 @@ class Agent:
         self.executor = Executor(store, self.core.known, joining, hypervisor, power, now)
         self.timer = timer
         self.log = log
+        self.objection = ""
         self.inbox: deque[e.Event | StoreEvent] = deque()
 
     def begin(self) -> None:
@@ -63,13 +64,20 @@ class Agent:
         for answer in self.core.on(event):
             self._carry_out(answer)
 
+    def _tell(self) -> None:
+        """Log what was fired, or why it was refused: the latter once, however often it is tried again."""
+        if self.executor.moved is not None:
+            self.log.moved(self.executor.moved)
+        if self.executor.objection not in ("", self.objection):
+            self.log.say(self.executor.objection)
+        self.objection = self.executor.objection or self.objection
+
     def _carry_out(self, answer: e.Answer) -> None:
         match answer:
             case e.Fire():
                 fired, *seen = self.executor.fire(answer)
                 orders = self.executor.taken_orders()
-                if self.executor.moved is not None:
-                    self.log.moved(self.executor.moved)
+                self._tell()
                 self._decide(fired)  # before any of its orders can report
                 self.inbox.extend(seen)
                 self.executor.give(answer, orders)

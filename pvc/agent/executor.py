@@ -10,7 +10,7 @@ from pvc.agent.ports import Hypervisor, Moved, PowerSwitch
 from pvc.cluster import znodes
 from pvc.cluster.changes import domain_change, is_drift, repaired
 from pvc.cluster.commit import Change, commit
-from pvc.cluster.evidence import Relied, Seen, Transition
+from pvc.cluster.evidence import NotRead, Relied, Seen, Transition
 from pvc.cluster.formats import decode_boot, decode_domain, decode_history, decode_node, decode_stats
 from pvc.cluster.node_changes import Joining, join_change, node_change, token_of
 from pvc.cluster.records import Boot, DomainRecord, History, NodeRecord, NodeStats, Unreadable
@@ -48,12 +48,13 @@ class Executor:
         self.orders: Orders = []
         self.deciding: e.Fire | None = None
         self.moved: Moved | None = None
+        self.objection = ""
 
     # ---- firing
 
     def fire(self, asked: e.Fire) -> list[e.Event]:
         """Fire one transition; returns what the Core must hear, in order. Its orders wait to be taken and given."""
-        self.deciding, self.orders, self.moved = asked, [], None
+        self.deciding, self.orders, self.moved, self.objection = asked, [], None, ""
         move, view = asked.move, asked.move.view
         assert isinstance(view.life, Life | NodeLife)
         try:
@@ -61,8 +62,10 @@ class Executor:
         except (OutcomeUnknown, NotConnected, SessionLost):
             self.orders = []
             return [e.Fired(asked.ticket, e.Result.lost)]
-        except (PvcError, Stale):
+        except (PvcError, NotRead, Stale) as error:
             self.orders = []
+            if not isinstance(error, StoreError | Stale):  # a lost race is nothing to tell
+                self.objection = f"{_name(asked.key)}: '{move.row.trigger}' is refused: {error}"
             return [e.Fired(asked.ticket, e.Result.refused)]
         assert row is move.row, f"'{row}' fired where '{move.row}' was decided"
         self.moved = self._moved(asked)

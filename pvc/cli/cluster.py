@@ -30,11 +30,11 @@ def init(name: str, yes: bool) -> None:
     say(f"The cluster {name} is there. Next: start pvcd on its nodes.")
 
 
-@click.group(cls=Group, short_help="Stop everything that happens by itself: no node is shot, no VM moves.")
+@click.group(cls=Group, short_help="Let no node be shot, as during work on the network or on ZooKeeper.")
 def hold() -> None:
-    """Stop everything that happens by itself: no node is shot, no VM moves.
+    """Let no node be shot, as during work on the network or on ZooKeeper.
 
-    Use it for work on the network or on ZooKeeper. Guests run on, and commands are carried out.
+    Guests run on, and commands are carried out. A node whose power reads off is still recovered: nothing of it can run.
 
     \b
     pvc hold on --reason "new switch"
@@ -45,16 +45,16 @@ def hold() -> None:
 @hold.command("on")
 @reason_option
 def hold_on(reason: str) -> None:
-    """Shoot nobody, and move nothing by itself, until the hold is off."""
+    """Shoot nobody until the hold is off."""
     with access().cluster() as cluster:
         cluster.hold(True, reason)
-    say("The hold is on: nobody is shot, and nothing moves by itself, until: pvc hold off")
+    say("The hold is on: no node is shot until: pvc hold off")
 
 
 @hold.command("off")
 @reason_option
 def hold_off(reason: str) -> None:
-    """Go on as usual."""
+    """Let nodes be shot again when they have to be."""
     with access().cluster() as cluster:
         cluster.hold(False, reason)
     say("The hold is off.")

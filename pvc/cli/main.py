@@ -7,7 +7,7 @@ from pvc.cli.group import Lazy, RootGroup
 
 COMMANDS = {
     "fsm": Lazy("pvc.cli.fsm:fsm", "Show, draw and check the state machines."),
-    "hold": Lazy("pvc.cli.cluster:hold", "Stop everything that happens by itself: no node is shot, no VM moves."),
+    "hold": Lazy("pvc.cli.cluster:hold", "Let no node be shot, as during work on the network or on ZooKeeper."),
     "init": Lazy("pvc.cli.cluster:init", "Create a cluster."),
     "node": Lazy("pvc.cli.node:node", "Empty nodes, give them back, and look at them."),
     "sim": Lazy("pvc.cli.sim:sim", "Simulate whole clusters in virtual time."),

@@ -79,7 +79,7 @@ class Cluster:
         return self.reader.config().value
 
     def hold(self, on: bool, why: str = "") -> Hold:
-        """While the hold is on, nobody is shot and nothing moves by itself."""
+        """While the hold is on, no node is shot."""
 
         def attempt() -> Hold:
             seen = self.reader.config()

@@ -201,7 +201,7 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """While it is on, nobody is shot and nothing moves by itself."""
+    """While it is on, no node is shot; one that reads off is recovered all the same."""
 
     on: bool = False
     by: str = ""

@@ -143,7 +143,7 @@ CONFIG = Whole((
     V,
     Field("id",       UUID, "the cluster; tells it from another of the same name"),
     Field("name",     NAME, "the cluster's name"),
-    Field("hold",     HOLD, "while it is on, nobody is shot and nothing moves by itself", HOLD.read({"on": False}, "")),
+    Field("hold",     HOLD, "while it is on, no node is shot; one that reads off is recovered all the same", HOLD.read({"on": False}, "")),
     Field("defaults", POLICY, "policy of a VM that is defined without one", POLICY.read({}, "")),
     Field("locks",    Several(Text(255), MAX_LOCKS), "storage whose disks have a lock across hosts: paths, or `rbd:pool`", ()),
     REQUEST_ID,

@@ -218,7 +218,7 @@ class Preflight:
         self._ok(f"cluster: {cluster.name} ({cluster.id})")
         if cluster.hold.on:
             why = cluster.hold.why or "no reason given"
-            self._warn(f"cluster: {cluster.hold.by} holds it ({why}): nobody is shot, nothing moves by itself")
+            self._warn(f"cluster: {cluster.hold.by} holds it ({why}): no node is shot")
         if alive is not None and isinstance(life := decode_boot(config.node, alive.data), Boot) and life.boot != boot:
             self._warn(f"cluster: a {config.node} of another kernel boot is alive: its old session, or another machine of this name")
         remembered = Remembered(cluster.id, -1 if entered is None else entered.version, store.last_zxid)

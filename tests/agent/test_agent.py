@@ -227,3 +227,12 @@ def test_a_hypervisor_that_does_not_answer_is_unknown_not_gone(cluster):
     cluster.agents["hv1"].put(e.HypervisorLost())
     cluster.advance(120)
     assert cluster.record(VM).life.state is Domain.start
+
+
+def test_a_daemon_that_may_not_join_says_why_and_says_it_once(cluster):
+    cluster.power_off("hv3")
+    cluster.power_on("hv3")  # its old session is still there
+    for _ in range(3):
+        cluster.advance(1)
+    said = [sentence for sentence in cluster.straws["hv3"].said if "another kernel boot" in sentence]
+    assert said == ["hv3: 'join' is refused: hv3 is alive under another kernel boot"]
