@@ -5,27 +5,24 @@ Whether a call succeeded is only told to people. When its connection broke, noth
 
 from __future__ import annotations
 
-import socket
-import threading
+import logging
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from pvc.cluster.domain_xml import DomainFacts, check_domain_xml
 from pvc.core.facts import JOBS
 from pvc.errors import PvcError
-from pvc.fsm.states import Effect, Guest, Handover, Job
+from pvc.fsm.states import Effect, Guest, Job
 from pvc.fsm.views import Life
 from pvc.hypervisor.claims import Phase
 from pvc.hypervisor.ledger import Ledger, Task
 from pvc.hypervisor.library import Session
-from pvc.hypervisor.options import HypervisorOptions, MigrationProgress
+from pvc.hypervisor.moves import Moves
+from pvc.hypervisor.options import HypervisorOptions
 from pvc.hypervisor.sight import Sight
 from pvc.hypervisor.troubles import CallFailed, Trouble
 from pvc.hypervisor.workers import Workers
 
-LIBVIRT_PORT = 16509
-WATCH_S = 1.0
-"""Between two looks at a migration's statistics, and between two tries to break one off."""
+log = logging.getLogger(__name__)
 
 CheckXml = Callable[[bytes], DomainFacts]
 
@@ -45,18 +42,16 @@ class Jobs:
         check_xml: CheckXml = check_domain_xml,
     ) -> None:
         self._options, self._ledger, self._sight, self._claims = options, ledger, sight, sight.claims
-        self._xml_of, self._address_of, self._say, self._check_xml = xml_of, address_of, say, check_xml
+        self._xml_of, self._say, self._check_xml = xml_of, say, check_xml
         self._workers = Workers("libvirt-job", options.workers)
-        self._movers = Workers("libvirt-migration", options.migrations_out)
-        self._helpers = Workers("libvirt-abort", options.migrations_out + 2)
         self.session: Session | None = None
-        self.progress: dict[str, MigrationProgress] = {}
+        self.moves = Moves(options, ledger, sight, address_of=address_of, say=say, finish=self.finish)
         self._calls: dict[Effect, Callable[[Session, Task], None]] = {
             Effect.create: self._create,
             Effect.shutdown: lambda session, task: session.shutdown(task.uuid),
             Effect.destroy: lambda session, task: session.destroy(task.uuid),
             Effect.discard: self._discard,
-            Effect.migrate: self._migrate,
+            Effect.migrate: self.moves.migrate,
             Effect.resume: self._resume,
             Effect.suspend: lambda session, task: session.suspend(task.uuid),
         }
@@ -84,20 +79,17 @@ class Jobs:
         if task is None or session is None:
             self._say(f"the order to {effect} {uuid} was given before the guests were counted anew; it is decided again")
             return
-        pool = self._movers if effect is Effect.migrate else self._workers
+        pool = self.moves.workers if effect is Effect.migrate else self._workers
         pool.give(task, lambda: self._run(session, task))
 
     def _abort(self, uuid: str, life: Life) -> None:
-        task = self._ledger.abort(uuid)
-        session = self.session
-        if task is not None and self._movers.take_back(task):
-            self._helpers.give(task, lambda: self._finish(session, task) if session else None)
-        elif task is not None and session is not None:
-            self._helpers.give(task, lambda: self._break_off(session, task))
+        task, session = self._ledger.abort(uuid), self.session
+        if session is not None and task is not None:
+            self.moves.abort(session, task)
         elif session is not None:  # it has ended already, and its end is on its way
             late = self._ledger.begin(uuid, Job.abort, Effect.abort_job, life)
             if late is not None:
-                self._helpers.give(late, lambda: self._finish(session, late))
+                self._workers.give(late, lambda: self.finish(session, late))
 
     # ---- carrying them out, on a worker
 
@@ -113,17 +105,10 @@ class Jobs:
             if not already:
                 task.trouble = str(error)
                 self._say(f"{effect} {task.uuid}: {error}")
-        self._finish(session, task)
-
-    def _finish(self, session: Session, task: Task) -> None:
-        """Look at the guest, and report the end; without an answer nothing is reported, because nothing is known."""
-        task.ended.set()
-        try:
-            self._sight.look_after(session, task)
-        except CallFailed as failed:
-            if failed.trouble is not Trouble.connection and self._ledger.is_current(task):
-                self._say(f"after the {task.job} of {task.uuid} its guest cannot be looked at: {failed}")
-                self._ledger.end(task, Guest.unknown)
+        except Exception as error:
+            log.exception("%s %s ended in an error that nobody foresaw", effect, task.uuid)
+            task.trouble = f"{type(error).__name__}: {error}"
+        self.finish(session, task)
 
     def _create(self, session: Session, task: Task) -> None:
         uuid = task.uuid
@@ -152,69 +137,14 @@ class Jobs:
         session.resume(task.uuid)
         self._claims.has_run(task.uuid)
 
-    # ---- migrations
+    # ---- the end of a job
 
-    def _migrate(self, session: Session, task: Task) -> None:
-        address = self._address_of(str(task.life.target))
-        uri = self._options.migration_uri.format(address=address)
-        self._reach(uri)
-        self.watch(session, task)
-        paused = task.life.handover is Handover.paused
-        session.migrate(task.uuid, uri, self._options.data_uri.format(address=address), self._options, paused=paused)
-
-    def _reach(self, uri: str) -> None:
-        """Fail in seconds where libvirt would wait for minutes: the target's libvirtd must take connections at this address (H46)."""
-        parts = urlsplit(uri)
-        if "+tcp" not in parts.scheme or parts.hostname is None:
-            return
+    def finish(self, session: Session, task: Task) -> None:
+        """Look at the guest, and report the end; without an answer nothing is reported, because nothing is known."""
+        task.ended.set()
         try:
-            socket.create_connection((parts.hostname, parts.port or LIBVIRT_PORT), self._options.reach_timeout_s).close()
-        except OSError as error:
-            raise PvcError(f"the target's libvirt is not reached at {uri}: {error}", "look at its migration address") from error
-
-    def watch(self, session: Session, task: Task) -> None:
-        """Follow a migration's statistics until it is over."""
-        threading.Thread(target=self._watch, args=(session, task), name="libvirt-progress", daemon=True).start()
-
-    def _watch(self, session: Session, task: Task) -> None:
-        adopted = task.effect is None
-        while not task.ended.is_set():
-            try:
-                progress = session.progress(task.uuid)
-            except CallFailed as failed:
-                progress = None if failed.trouble in (Trouble.gone, Trouble.state) else self.progress.get(task.uuid)
-            if progress is not None:
-                self.progress[task.uuid] = progress
-            elif adopted:
-                self._finish(session, task)
-                break
-            task.stirred.wait(WATCH_S)
-            task.stirred.clear()
-        self.progress.pop(task.uuid, None)
-
-    def _break_off(self, session: Session, task: Task) -> None:
-        """Break it off until it is over: in its first moments libvirt has no job to break off yet."""
-        while not task.ended.is_set() and not session.closed.is_set():
-            try:
-                session.abort(task.uuid)
-            except CallFailed as failed:
-                if failed.trouble is Trouble.connection:
-                    return
-            task.ended.wait(WATCH_S)
-
-    def abort_precopy(self) -> None:
-        """Break off every migration whose guest still runs here; one in its switchover is left to end."""
-        session = self.session
-        for task in self._ledger.migrations():
-            if self._movers.take_back(task):
-                self._helpers.give(task, lambda task=task: self._finish(session, task) if session else None)  # type: ignore[misc]
-            elif session is not None:
-                self._helpers.give(task, lambda task=task: self._abort_running(session, task))  # type: ignore[misc]
-
-    def _abort_running(self, session: Session, task: Task) -> None:
-        try:
-            shown = session.look(task.uuid)
-            if shown is not None and shown.state == "RUNNING":
-                session.abort(task.uuid)
+            self._sight.look_after(session, task)
         except CallFailed as failed:
-            self._say(f"the migration of {task.uuid} could not be broken off: {failed}")
+            if failed.trouble is not Trouble.connection and self._ledger.is_current(task):
+                self._say(f"after the {task.job} of {task.uuid} its guest cannot be looked at: {failed}")
+                self._ledger.end(task, Guest.unknown)

@@ -11,7 +11,7 @@ from pvc.fsm.states import Guest, Job
 from pvc.fsm.views import Life
 from pvc.hypervisor.claims import Phase
 from pvc.hypervisor.jobs import Jobs
-from pvc.hypervisor.ledger import Ledger, Task
+from pvc.hypervisor.ledger import MIGRATES, Ledger, Task
 from pvc.hypervisor.library import Session, Size
 from pvc.hypervisor.options import GuestFigures, HypervisorOptions
 from pvc.hypervisor.sight import Sight
@@ -119,7 +119,7 @@ class Keeper:
             return
         self._ledger.counted(connection, guests, tasks, frozenset(self._sight.claims.all()))
         for task in tasks:
-            self._jobs.watch(session, task)
+            self._jobs.moves.follow(session, task)
         here = sum(guest is not Guest.absent for guest in guests.values())
         self._tell(f"libvirt at {self._options.uri} answers: {here} guests are here")
         with self._lock:
@@ -149,7 +149,7 @@ class Keeper:
         """Migrations that an earlier connection, or an earlier daemon, has begun: they go on without whoever asked."""
         found = []
         for uuid, claim in self._sight.claims.all().items():
-            if claim.job is Job.migrate and guests.get(uuid, Guest.absent) is not Guest.absent and self._migrates(session, uuid):
+            if claim.job in MIGRATES and guests.get(uuid, Guest.absent) is not Guest.absent and self._migrates(session, uuid):
                 found.append(Task(uuid, Job.migrate, None, Life(epoch=claim.epoch), connection))
         return found
 

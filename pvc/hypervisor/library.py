@@ -11,18 +11,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from pvc.errors import PvcError
+from pvc.hypervisor.constants import Names
 from pvc.hypervisor.guests import Shown
 from pvc.hypervisor.options import HypervisorFacts, HypervisorOptions, MigrationProgress
-from pvc.hypervisor.troubles import CallFailed, Trouble, trouble_of
+from pvc.hypervisor.troubles import CallFailed, Trouble
 
 MIB = 1 << 20
 MARK_NAMESPACE = "https://pvc/domain/1"
 """Of the element in a domain's metadata by which the hook of any node knows that the guest is ours, even where no claim of it is left."""
-STATES = ("NOSTATE", "RUNNING", "BLOCKED", "PAUSED", "SHUTDOWN", "SHUTOFF", "CRASHED", "PMSUSPENDED")
 
 _loaded: list[Names] = []
 _loading = threading.Lock()
@@ -33,32 +32,6 @@ class Size(NamedTuple):
 
     vcpus: int
     memory_mib: int
-
-
-class Names:
-    """libvirt-python, with its numbers as names."""
-
-    def __init__(self, library: ModuleType) -> None:
-        self.library: Any = library
-        self._domains = self._table("VIR_FROM_")
-        self._codes = self._table("VIR_ERR_", without=("VIR_ERR_NONE", "VIR_ERR_WARNING", "VIR_ERR_ERROR"))
-        self._states = {getattr(library, f"VIR_DOMAIN_{name}"): name for name in STATES}
-        self._reasons = {name: self._table(f"VIR_DOMAIN_{name}_") for name in STATES}
-
-    def _table(self, prefix: str, without: tuple[str, ...] = ()) -> dict[int, str]:
-        names = [name for name in dir(self.library) if name.startswith(prefix) and not name.endswith("_LAST") and name not in without]
-        return {getattr(self.library, name): name.removeprefix(prefix) for name in names}
-
-    def shown(self, state: int, reason: int, persistent: bool = False) -> Shown:
-        """A state of libvirt by its names; what is newer than this libvirt-python keeps its number."""
-        name = self._states.get(state, str(state))
-        return Shown(name, self._reasons.get(name, {}).get(reason, str(reason)), persistent)
-
-    def failure(self, error: Any) -> CallFailed:
-        """An error of libvirt as one of ours."""
-        domain = self._domains.get(error.get_error_domain(), "?")
-        code = self._codes.get(error.get_error_code(), "?")
-        return CallFailed(trouble_of(domain, code), f"{error.get_error_message() or error} ({domain} {code})")
 
 
 def names() -> Names:

@@ -65,11 +65,13 @@ class LibvirtHypervisor:
 
     def progress(self, uuid: str) -> MigrationProgress | None:
         """How far the migration of this VM from here is; None when none is under way, or nothing is known of it yet."""
-        return self._jobs.progress.get(uuid)
+        return self._jobs.moves.progress.get(uuid)
 
     def abort_precopy(self) -> None:
         """Break off every migration whose guest still runs here: without ZooKeeper nobody could decide who owns it afterwards."""
-        self._jobs.abort_precopy()
+        session = self._jobs.session
+        if session is not None:
+            self._jobs.moves.abort_precopy(session)
 
 
 def probe(uri: str, timeout_s: float = PROBE_TIMEOUT_S) -> HypervisorFacts:

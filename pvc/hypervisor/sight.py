@@ -66,6 +66,13 @@ class Sight:
                 self._ledger.end(task, guest)
             return guest
 
+    def has_left(self, task: Task) -> None:
+        """The QEMU of a guest that migrates from here has ended: its job is over, whatever libvirt still has to tidy up."""
+        with self._one_at_a_time(task.uuid):
+            if self._ledger.is_current(task):
+                self.claims.is_gone(task.uuid)
+                self._ledger.end(task, Guest.absent)
+
     def _is_off_by_itself(self, uuid: str, guest: Guest) -> bool:
         """Whether its own power-off was heard; forgotten once it is gone, or runs again."""
         heard = uuid in self._off_by_itself
