@@ -4,6 +4,7 @@ A hook of libvirt reads them before it lets a guest begin or a migration in, wit
 has no claim of its present boot. And a daemon that starts anew reads in them which of its jobs nobody saw end.
 """
 
+import logging
 import os
 import threading
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from pvc.errors import PvcError
 from pvc.fsm.states import Job
+
+log = logging.getLogger(__name__)
 
 GONE_KEPT_S = 24 * 3600.0
 """A claim that is over is kept for as long: what waits in a frozen libvirtd must not find a VM that nobody knows."""
@@ -93,21 +96,21 @@ class Claims:
         """A job begins, or ``none``: its end was seen."""
         claim = self._claims.get(uuid)
         if claim is None and job is not Job.none:
-            self._write(uuid, Claim(self.boot, epoch, Phase.run, job))
+            self._amend(uuid, Claim(self.boot, epoch, Phase.run, job))
         elif claim is not None and claim.job is not job:
-            self._write(uuid, replace(claim, job=job))
+            self._amend(uuid, replace(claim, job=job))
 
     def has_run(self, uuid: str) -> None:
         """The guest was seen running here: from now on it is no copy."""
         claim = self._claims.get(uuid)
         if claim is not None and claim.phase in (Phase.create, Phase.copy):
-            self._write(uuid, replace(claim, phase=Phase.run))
+            self._amend(uuid, replace(claim, phase=Phase.run))
 
     def is_gone(self, uuid: str) -> None:
         """The guest is gone from here: nothing that was asked for it before may begin any more."""
         claim = self._claims.get(uuid)
         if claim is not None and claim.phase is not Phase.gone:
-            self._write(uuid, replace(claim, phase=Phase.gone, job=Job.none))
+            self._amend(uuid, replace(claim, phase=Phase.gone, job=Job.none))
 
     def sweep(self) -> None:
         """Forget what has been over for long, and the files of earlier boots, which deny as well by being absent."""
@@ -118,6 +121,15 @@ class Claims:
                     (self.directory / uuid).unlink()
                     with self._lock:
                         del self._claims[uuid]
+
+    def _amend(self, uuid: str, claim: Claim) -> None:
+        """Bring a claim up to date; a disk that is full keeps no guest from being seen, or stopped."""
+        try:
+            self._write(uuid, claim)
+        except PvcError as error:
+            log.error("%s", error)
+            with self._lock:
+                self._claims[uuid] = claim
 
     def _write(self, uuid: str, claim: Claim) -> None:
         """Replace the file at once: the hook sees the old one or the new one, never half of one."""

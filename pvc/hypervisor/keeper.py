@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,8 @@ from pvc.hypervisor.options import GuestFigures, HypervisorOptions
 from pvc.hypervisor.sight import Sight
 from pvc.hypervisor.troubles import CallFailed, Trouble
 from pvc.hypervisor.workers import Workers
+
+log = logging.getLogger(__name__)
 
 LOOKERS = 4
 UNKNOWN_AGAIN_S = 1.0
@@ -88,6 +91,9 @@ class Keeper:
                 self._relist(session, connection)
         except CallFailed as failed:
             self._lost(connection, str(failed))
+        except Exception as error:
+            log.exception("the connection to libvirt is given up for an error that nobody foresaw, and opened anew")
+            self._lost(connection, f"{type(error).__name__}: {error}")
         finally:
             session.close()
             self._lost(connection, "it was let go")

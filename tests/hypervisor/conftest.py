@@ -1,4 +1,4 @@
-"""The worlds over which the contract suite runs."""
+"""The real world in which these tests run."""
 
 import importlib.util
 import os
@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.hypervisor.world import HV1, HV2, Script
-
-WORLDS = ["libvirt"]
 
 
 def missing() -> str:
@@ -47,10 +45,10 @@ def real(machines) -> Iterator[object]:
         machines.close()
 
 
-@pytest.fixture(params=WORLDS)
-def world(request: pytest.FixtureRequest) -> object:
-    """Each world in turn."""
-    return request.getfixturevalue({"libvirt": "real"}[request.param])
+@pytest.fixture
+def world(real) -> object:
+    """The world in which the contract suite runs here; `tests/sim` runs the same bodies in a simulated one."""
+    return real
 
 
 @pytest.fixture

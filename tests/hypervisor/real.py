@@ -45,6 +45,10 @@ class Machine:
         self.host.start("libvirtd")
         wait_until(lambda: self.host.libvirt_answers, 30, f"libvirtd of {self.name} answers")
 
+    def knows(self, uuid: str) -> bool:
+        """Whether its libvirt has a domain of this UUID."""
+        return uuid in self.host.virsh("list", "--all", "--uuid")
+
     def qemu(self, uuid: str) -> int | None:
         """The QEMU of this guest."""
         return next((guest.pid for guest in self.host.guests() if guest.uuid == uuid), None)

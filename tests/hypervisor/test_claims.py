@@ -76,6 +76,17 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
         Claims(tmp_path / "file" / "claims", "boot-1").load()
 
 
+def test_a_full_disk_refuses_a_claim_and_hides_no_guest(claims, caplog):
+    claims.put(VM, 1, Phase.run, Job.destroy)
+    (claims.directory / VM).unlink()
+    claims.directory.rmdir()
+    claims.is_gone(VM)
+    assert claims.of(VM).phase is Phase.gone
+    assert "cannot be written" in caplog.text
+    with pytest.raises(PvcError, match="cannot be written"):
+        claims.put(VM, 2, Phase.create)
+
+
 # ---- the hook
 
 

@@ -124,6 +124,27 @@ def test_nothing_gets_in_by_hand_that_is_ours_and_not_claimed(real):
     assert real.running_on(uuid) == [HV1]
 
 
+def test_what_is_gone_from_here_is_not_started_by_what_still_waits(real):
+    script = Script(real)
+    uuid = script.create(HV1)
+    real.kill_guest(HV1, uuid)
+    script.shows(HV1, uuid, Guest.absent)
+    with pytest.raises(PvcError, match="not claimed by this host any more"):
+        real.create_past_the_port(HV1, uuid)
+
+
+def test_a_guest_moves_there_and_back(real):
+    script = Script(real)
+    uuid = script.create(HV1)
+    for source, target in ((HV1, HV2), (HV2, HV1)):
+        until(lambda target=target: not real.machines[target].knows(uuid), 5, "libvirt has forgotten it where it goes")
+        script.admit(target, uuid)
+        assert script.do(source, uuid, Effect.migrate, Job.migrate, target=target) is Guest.absent
+        script.shows(target, uuid, Guest.held)
+        assert script.do(target, uuid, Effect.resume, Job.resume) is Guest.running
+    assert real.running_on(uuid) == [HV1]
+
+
 def test_a_closed_port_is_silent(real):
     script = Script(real)
     uuid = script.create(HV1)
