@@ -18,7 +18,7 @@ from pvc.core.settings import Settings
 from pvc.fsm.guards import HOME_FITS
 from pvc.fsm.row import explain
 from pvc.fsm.states import By, Connection, Effect, Power
-from pvc.fsm.views import NodeLife, SessionLife, SessionView
+from pvc.fsm.views import DomainView, NodeLife, SessionLife, SessionView
 
 AUTOMATIC = ("evacuate", "go_home")
 """Live migrations that a daemon begins by itself."""
@@ -133,6 +133,7 @@ class Core(Intake):
         for effect in move.row.effects:
             if isinstance(known, KnownDomain) and effect in JOBS:
                 known.job = JOBS[effect]
+                known.answered = known.answered and effect is not Effect.create
             elif isinstance(known, KnownNode) and effect in POWER_JOBS:
                 known.asked, known.reading = ticket, Power.unread
                 known.readings = known.readings if effect is Effect.read_power else 0
@@ -207,9 +208,11 @@ class Core(Intake):
 
 
 def _why(known: KnownDomain | KnownNode, move: Move) -> str:
-    if not isinstance(known, KnownDomain) or not known.trouble or move.row.trigger not in TROUBLED:
+    if not isinstance(known, KnownDomain) or move.row.trigger not in TROUBLED:
         return ""
-    return f"{move.row.why} The hypervisor said: {known.trouble}"
+    if isinstance(move.view, DomainView) and move.view.unanswered:
+        return "Nobody heard how its start ended, and no guest is there: that is no failure, it is started again."
+    return f"{move.row.why} The hypervisor said: {known.trouble}" if known.trouble else ""
 
 
 _NOBODY = DomainRecord(uuid="", name="", gen="", life=GONE, memory_mib=0, vcpus=0)

@@ -45,6 +45,7 @@ class Options:
     budget: int = 5
     due: bool = False
     stays_off: bool = False
+    unanswered: bool = False
     live: bool = True
     cold: bool = False
     caretaker: bool = False
@@ -153,6 +154,7 @@ def domain_view(me: Node, life: Life, local: Local, nodes: Nodes, fits: Iterable
         due=options.due,
         budget=options.budget,
         stays_off=options.stays_off,
+        unanswered=options.unanswered,
         live=options.live,
         cold=options.cold,
         op_id=options.op_id,

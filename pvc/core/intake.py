@@ -149,6 +149,7 @@ class Intake:
             case e.JobDone(uuid=uuid, job=job, guest=guest, trouble=trouble):
                 domain = known.domains.setdefault(uuid, KnownDomain())
                 domain.trouble = trouble
+                domain.answered = domain.answered or job is Job.create
                 if domain.job is job and job is not Job.shutdown:  # a guest that was asked to go has gone, or not yet
                     domain.job = Job.none
                 self._guest_is(domain, guest)

@@ -38,6 +38,7 @@ class KnownDomain:
     guest: Guest = Guest.unknown
     job: Job = Job.none
     by_itself: bool = False
+    answered: bool = False  # this daemon has heard how the last start of the guest ended
     trouble: str = ""  # what the hypervisor said when the last job failed
     read: bool = False  # the record was read, and when it is None, there is none
     ours: bool = False  # it has or had a record, or this node claimed it: no guest of somebody else's
@@ -114,6 +115,7 @@ class Known:
             budget=policy.restart_budget,
             due=known.due,
             stays_off=known.by_itself and policy.on_poweroff is OnPoweroff.stay,
+            unanswered=record.life.state is Domain.boot and not known.answered,
             live=policy.migration is Method.live,
             cold=policy.migration is Method.cold,
             caretaker=self.is_caretaker(),

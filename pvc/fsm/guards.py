@@ -33,9 +33,11 @@ IDLE = Guard("no job in flight", lambda v: v.job is Job.none, "a {v.job} job is 
 INTERRUPTIBLE = Guard("no job but a shutdown in flight", lambda v: v.job in (Job.none, Job.shutdown), "a {v.job} job is in flight")
 MIGRATING = Guard("the migration job runs", lambda v: v.job is Job.migrate, "no migration job is in flight")
 DUE = Guard("time is over", lambda v: v.due, "its time is not over")
-BUDGET = Guard("restarts are left", lambda v: v.life.restarts < v.budget, "it failed {v.life.restarts} times in a row")
+BUDGET = Guard("restarts are left", lambda v: v.life.restarts < v.budget or v.unanswered, "it failed {v.life.restarts} times in a row")
 NO_BUDGET = Guard(
-    "restarts are used up", lambda v: v.life.restarts >= v.budget, "only {v.life.restarts} of {v.budget} restarts are used up"
+    "restarts are used up",
+    lambda v: v.life.restarts >= v.budget and not v.unanswered,
+    "only {v.life.restarts} of {v.budget} restarts are used up",
 )
 RESTARTED = Guard("restarts are counted", lambda v: v.life.restarts > 0, "nothing is counted against it")
 AVOIDS = Guard("targets are avoided", lambda v: bool(v.life.avoid), "it avoids no node")

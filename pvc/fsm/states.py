@@ -201,7 +201,7 @@ class Take(Word):
     target = "target"
     my_boot = "my_boot"
     next_epoch = "epoch + 1"
-    next_restart = "restarts + 1"
+    next_restart = "restarts + 1, unless its start was not answered"
     avoid_target = "avoid + target"
     op_id = "op_id"
     home_after = "me if move else home"

@@ -49,6 +49,7 @@ class DomainView:
     ``fits``, ``alive`` and ``gone`` are the nodes that may take this VM, that hold their session, and that are proven to run nothing of it.
     ``live`` and ``cold`` say how its policy lets it leave a node: by live migration, or shut down and started elsewhere; or else it
     stays. ``due`` says that the wait of this state and operation is over, counted by the actor on its own monotonic clock.
+    ``unanswered`` says that nobody has heard how its start ended, so that a guest that is not there is no failure of its own.
     """
 
     life: Life
@@ -66,6 +67,7 @@ class DomainView:
     due: bool = False
     budget: int = 5
     stays_off: bool = False
+    unanswered: bool = False
     live: bool = True
     cold: bool = False
     op_id: str | None = None
@@ -161,7 +163,7 @@ _TAKEN: dict[Take, Callable[[Any], Any]] = {
     Take.target: lambda v: v.life.target,
     Take.my_boot: lambda v: v.my_boot,
     Take.next_epoch: lambda v: v.life.epoch + 1,
-    Take.next_restart: lambda v: v.life.restarts + 1,
+    Take.next_restart: lambda v: v.life.restarts + (not v.unanswered),
     Take.avoid_target: lambda v: tuple(sorted({*v.life.avoid, v.life.target} - {None})),
     Take.op_id: lambda v: v.op_id,
     Take.home_after: lambda v: v.me if v.life.kind is Kind.move else v.life.home,

@@ -110,6 +110,29 @@ def test_what_the_hypervisor_said_of_a_failure_is_told_once_with_what_follows():
     assert (died.move.row.trigger, died.why) == ("ended", "")
 
 
+@pytest.mark.parametrize("restarts", [0, 3, 5])
+def test_a_start_whose_end_nobody_heard_is_no_failure(restarts):
+    core = working()
+    answers = core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1", restarts=restarts), 1))
+    answers = core.on(e.Due(next(iter(waits(answers))))) if restarts else answers
+    claim = fires(answers)[0]
+    core.on(e.Fired(claim.ticket, e.Result.written))
+    core.on(e.HypervisorLost())
+    assert fires(core.on(e.DomainSeen(UUID, vm(Domain.boot, owner="hv1", epoch=1, restarts=restarts), 2))) == []
+    (ended,) = (answer for answer in fires(core.on(e.Inventory({}))) if answer.key == f"domain {UUID}")
+    assert (ended.move.row.trigger, ended.move.row.dest, core.rules.after(ended.move).restarts) == ("ended", Domain.place, restarts)
+    assert "no failure" in ended.why
+
+
+def test_a_guest_that_died_while_its_hypervisor_was_away_has_failed():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    core.on(e.DomainSeen(UUID, vm(owner="hv1"), 2))
+    core.on(e.HypervisorLost())
+    (ended,) = (answer for answer in fires(core.on(e.Inventory({}))) if answer.key == f"domain {UUID}")
+    assert core.rules.after(ended.move).restarts == 1
+
+
 @pytest.mark.parametrize("result", [e.Result.refused, e.Result.lost])
 def test_what_was_not_written_is_read_again_before_it_is_decided_again(result):
     core = working()

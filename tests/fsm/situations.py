@@ -58,6 +58,7 @@ DOMAIN_VALUES: Mapping[str, tuple[object, ...]] = {
     "due": BOOL,
     "budget": (5,),
     "stays_off": BOOL,
+    "unanswered": BOOL,
     "live": BOOL,
     "cold": BOOL,
     "op_id": ("new op",),
