@@ -155,6 +155,27 @@ def test_a_closed_port_is_silent(real):
     assert real.events(HV1) == before
 
 
+def test_many_calls_that_wait_when_libvirtd_freezes_end_in_a_count(real):
+    """With two of them on one connection libvirt 9.0 takes the whole process with it."""
+    script = Script(real)
+    uuids = [real.define() for _ in range(6)]
+    for uuid in uuids:
+        script.give(HV1, uuid, Effect.create)
+    for uuid in uuids:
+        assert script.done(HV1, uuid, Job.create, seconds=60) is Guest.running
+    with real.freeze(HV1):
+        for uuid in uuids:
+            script.give(HV1, uuid, Effect.suspend)
+        real.wait(HV1, lambda events: isinstance(events[-1], e.HypervisorLost), 12, "it is noticed")
+        assert not any(jobs_done(real.events(HV1), uuid, Job.suspend) for uuid in uuids)
+    real.wait(HV1, lambda events: len(inventories(events)) == 2, 40, "it is counted again")
+    counted = inventories(real.events(HV1))[-1].guests
+    assert set(counted) == set(uuids)
+    assert set(counted.values()) <= {Guest.running, Guest.paused}  # each was carried out, or not
+    for uuid in uuids:
+        assert script.do(HV1, uuid, Effect.suspend, Job.suspend) is Guest.paused
+
+
 def test_breaks_leave_no_threads_behind(real):
     script = Script(real)
     script.create(HV1)
