@@ -17,6 +17,8 @@ from lab.lab import Lab
 INTERVAL_S = 0.1
 # In one interval. A tick of the idlest guest takes several times as much; to be created, paused or ended, a fraction.
 RAN_NS = 2_000_000
+# A flag of the kernel's (PF_EXITING, in the ninth field of /proc/PID/stat): the thread is being taken down.
+EXITING = 0x4
 # A guest ticks each second, so in this time one that runs has been seen to.
 SEEN_WITHIN_S = 2.0
 
@@ -147,13 +149,18 @@ def repeated(ticks: list[Tick]) -> list[Tick]:
 
 
 def processor_time_ns(pid: int) -> int:
-    """How long the processors of the guest in this QEMU have run so far; 0 when it is gone."""
+    """How long the processors of the guest in this QEMU have run so far; 0 when it is gone, or about to be.
+
+    What the kernel has to do to take a process down, its memory and all, counts as time of the thread that happens to end last.
+    """
     total = 0
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             place = Path(f"/proc/{pid}/task/{thread}")
             if (place / "comm").read_text().startswith("CPU "):
                 total += int((place / "schedstat").read_text().split()[0])
+                if int((place / "stat").read_text().rpartition(")")[2].split()[6]) & EXITING:
+                    return 0
     except (OSError, ValueError):
         return 0
     return total

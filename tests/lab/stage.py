@@ -1,0 +1,400 @@
+"""One VM on the lab's cluster, what its record says at every moment, and hands on everything around it.
+
+A fault belongs to a moment of a start, a migration or a shutdown. The moment is an event, never a time: the record's watch shows a
+phase, a hook of libvirt has been reached and holds libvirt there, libvirt itself tells that a guest was stopped for its switchover.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from lab import Host, Lab, wait_until
+from lab.guests import guest_uuid
+from lab.services import CHROOT, CLIENT_PORT, LIBVIRT_PORT
+from lab.shell import run
+from lab.watch import Watcher
+from pvc.client.cluster import Cluster
+from pvc.client.ear import Ear
+from pvc.client.snapshot import NodeNow
+from pvc.cluster import znodes
+from pvc.cluster.formats import decode_domain
+from pvc.cluster.live import ZooKeeperStore
+from pvc.cluster.options import Options
+from pvc.cluster.records import HandoverPolicy
+from pvc.cluster.store import Changed, Event
+from pvc.errors import Refused
+from pvc.fsm.states import Daemon, Domain, Migration, Request
+from pvc.fsm.views import Life
+from pvc.hypervisor.library import names
+
+REACH_S = 60
+# A guest is lost when it has not come up again by then, on a machine that has little left.
+END_S = 60
+KILL, TERM = signal.SIGKILL, signal.SIGTERM
+FAST_MIB_S, MEDIUM_MIB_S, SLOW_MIB_S = "1000", "25", "1"
+HOOK = """#!/bin/sh
+# Holds libvirt where a test wants it to be held; see tests/lab/stage.py.
+[ "$2" = migrate ] && cat
+gate={directory}/$1.$2
+[ -e "$gate" ] && : > "$gate.reached"
+while [ -e "$gate" ]; do sleep 0.05; done
+exit 0
+"""
+
+
+class Record:
+    """What the record of one VM says, kept up to date by a watch."""
+
+    def __init__(self, lab: Lab, uuid: str) -> None:
+        self._uuid, self._path = uuid, znodes.domain(uuid)
+        self._changed = threading.Condition()
+        self._lives: list[Life | None] = [None]
+        self._ear = Ear()
+        hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.hosts.values())
+        self._store = ZooKeeperStore(Options(hosts, CHROOT))
+        self._store.start(self._hear)
+        self._store.watch(self._path)
+        self.client = Cluster(self._store, "test", self._ear)
+
+    def _hear(self, event: Event) -> None:
+        self._ear.hear(event)
+        if isinstance(event, Changed) and event.path == self._path:
+            record = None if event.znode is None else decode_domain(self._uuid, event.znode.data)
+            with self._changed:
+                self._lives.append(None if record is None else record.life)
+                self._changed.notify_all()
+
+    @property
+    def life(self) -> Life | None:
+        """As last seen; None when there is no record."""
+        with self._changed:
+            return self._lives[-1]
+
+    def reach(self, what: str, condition: Callable[[Life | None], bool], timeout_s: float = REACH_S) -> None:
+        """Return as soon as the record is so."""
+        with self._changed:
+            reached = self._changed.wait_for(lambda: condition(self._lives[-1]), timeout_s)
+            assert reached, f"it never came to {what}: {self._lives[-1]}"
+
+    def close(self) -> None:
+        """End the session."""
+        self._store.close()
+
+
+class Stage:
+    """One VM, where it is, and what can be done to it. `source` is where its life began in this test, `target` where it is to go."""
+
+    def __init__(self, lab: Lab, watcher: Watcher, name: str, **options: object) -> None:
+        self.lab, self.watcher, self.name, self._options = lab, watcher, name, options
+        self.uuid = guest_uuid(name)
+        self._record = Record(lab, self.uuid)
+        self.source, self.target = "hv1", "hv2"
+        self.settled = False
+        self._said = {host.name: len(host.log("pvcd")) for host in lab.hosts.values()}
+
+    def close(self) -> None:
+        """Let go of everything that may still be held, and of the watch."""
+        for host in self.lab.hosts.values():
+            for gate in _gates(host).glob("*"):
+                gate.unlink(missing_ok=True)
+            for service in ("pvcd", "libvirtd", "zookeeper"):
+                host.thaw(service)
+        self._record.close()
+
+    # -- What it is ----------------------------------------------------------------------------------------------------
+
+    @property
+    def life(self) -> Life | None:
+        """What its record says."""
+        return self._record.life
+
+    def reach(self, state: Domain | None = None, phase: Migration | None = None) -> None:
+        """Wait until the record says so."""
+        self._record.reach(
+            f"{state or ''} {phase or ''}", lambda life: life is not None and (life.state is state or state is None) and life.phase is (phase or life.phase)
+        )  # fmt: skip
+
+    def host(self, role: str) -> Host:
+        """The host of a role, "source" or "target", or of a name."""
+        return self.lab[getattr(self, role, role)]
+
+    def copies(self) -> dict[str, int]:
+        """Where a QEMU of it is, running or not, and its process id."""
+        return {guest.host: guest.pid for guest in self.lab.guests() if guest.uuid == self.uuid}
+
+    def runs_on(self) -> set[str]:
+        """Where its processors run."""
+        return {guest.host for guest in self.watcher.running(self.name)}
+
+    def boots(self) -> list[str]:
+        """Its boots, in the order in which they were first seen on each host."""
+        return list(dict.fromkeys(tick.boot for tick in self.lab.ticks(self.name)))
+
+    # -- Where it begins -----------------------------------------------------------------------------------------------
+
+    def defined(self) -> None:
+        """Have it in a cluster in which every node takes VMs."""
+        client = self._record.client
+        wait_until(lambda: all(_takes_vms(node) for node in client.nodes().values()), REACH_S, "every node takes VMs")
+        if all(getattr(seen.value, "uuid", None) != self.uuid for seen in client.domains().values()):
+            client.define(self.lab.guest_xml(self.name, **self._options).encode(), home=self.source)
+        self._record.reach("a record", lambda life: life is not None)
+
+    def off(self) -> None:
+        """Have it defined, and off."""
+        self.defined()
+        if self.life.state is not Domain.stop:
+            self.ask("stop")
+        self._record.reach("stop", lambda life: life.state is Domain.stop)
+
+    def up(self, handover: str = "paused") -> None:
+        """Have it run, and tick."""
+        self.defined()
+        self._record.client.set_policy(self.name, handover=HandoverPolicy(handover), shutdown_timeout_s=60)
+        if self.life.state is not Domain.start:
+            self.ask("start", self.source)
+            self.reach(Domain.start)
+        self.source = self.life.owner
+        self.target = next(name for name in self.lab.hosts if name != self.source)
+        self.ticks_on()
+
+    # -- Commands ------------------------------------------------------------------------------------------------------
+
+    def ask(self, verb: str, *words: str) -> None:
+        """Give a command, and wait for nothing; a node that was just started again may still say that it takes no VM."""
+        wait_until(lambda: self._was_taken(verb, words), REACH_S, f"{verb} is taken")
+
+    def _was_taken(self, verb: str, words: tuple[str, ...]) -> bool:
+        try:
+            getattr(self._record.client, verb)(self.name, *words)
+        except Refused as refused:
+            if "does not answer" not in refused.message:
+                raise
+            return False
+        return True
+
+    def migrate(self) -> None:
+        """Ask for a migration to the target."""
+        self.ask("migrate", self.target)
+
+    # -- Daemons -------------------------------------------------------------------------------------------------------
+
+    def end(self, role: str, number: int) -> None:
+        """End a pvcd by this signal; one that is frozen decides nothing on its way."""
+        host = self.host(role)
+        pids = [pid for pid, argv in host.processes().items() if any(word.endswith("/bin/pvcd") for word in argv)]
+        if number == KILL:
+            for pid in pids:
+                os.kill(pid, KILL)
+        host.stop("pvcd", number)
+
+    def begin(self, role: str) -> None:
+        """Start a pvcd, unless it runs."""
+        self.host(role).start_pvcd()
+
+    def begin_and_wait(self, role: str) -> None:
+        """Start a pvcd, and wait until it is in the cluster again."""
+        said = len(self.host(role).log("pvcd"))
+        self.begin(role)
+        wait_until(lambda: "connected, session" in self.host(role).log("pvcd")[said:], REACH_S, f"pvcd of {role} is connected")
+
+    def has_fired(self, role: str, trigger: str) -> bool:
+        """Whether its pvcd has said, since this began, that this transition was fired."""
+        host = self.host(role)
+        return any(self.name in line and f"({trigger}" in line for line in host.log("pvcd")[self._said[host.name] :].splitlines())
+
+    def has_said(self, role: str, words: str) -> bool:
+        """Whether its pvcd has said this since the stage was set."""
+        host = self.host(role)
+        return words in host.log("pvcd")[self._said[host.name] :]
+
+    # -- libvirt and QEMU ----------------------------------------------------------------------------------------------
+
+    def restart_libvirtd(self, role: str) -> None:
+        """Kill a libvirtd, and start it at once; its guests are left alone."""
+        self.host(role).kill("libvirtd")
+        self.host(role).start("libvirtd")
+
+    def kill_guest(self, role: str) -> None:
+        """Kill the QEMU of it at this host."""
+        os.kill(self.copies()[self.host(role).name], KILL)
+
+    def libvirt_shows(self, role: str) -> str:
+        """Its state and the reason for it, in the words of virsh; empty where libvirt has none of it."""
+        return self.host(role).virsh("domstate", "--reason", self.name, check=False).strip()
+
+    def copy_goes(self, role: str) -> None:
+        """Wait until no QEMU of it is at this host."""
+        wait_until(lambda: self.host(role).name not in self.copies(), REACH_S, f"the copy at {role} goes")
+
+    def migration_ends(self) -> None:
+        """Wait until libvirt of the source does not migrate it any more, well or not."""
+        jobs = ("domjobinfo", self.name)
+        wait_until(lambda: "Operation:" not in self.host("source").virsh(*jobs, check=False), REACH_S, "libvirt ends the migration")
+
+    # -- Holding things where they are ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def frozen(self, role: str, service: str) -> Iterator[None]:
+        """A service that does nothing, and is not gone."""
+        host = self.host(role)
+        host.freeze(service)
+        try:
+            yield
+        finally:
+            host.thaw(service)
+
+    @contextmanager
+    def frozen_guest(self, role: str) -> Iterator[None]:
+        """Its QEMU at this host does nothing, and neither does what libvirt asks of it."""
+        pid = self.copies()[self.host(role).name]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def gate(self, role: str, operation: str) -> Iterator[Callable[[], None]]:
+        """Hold libvirt at this operation of its hooks; yields what waits until it is there. It goes on when this ends."""
+        host = self.host(role)
+        gate = _gates(host) / f"{self.name}.{operation}"
+        reached = gate.with_name(gate.name + ".reached")
+        _install_hook(host)
+        reached.unlink(missing_ok=True)
+        gate.touch()
+        try:
+            yield lambda: wait_until(reached.exists, REACH_S, f"libvirt of {host.name} comes to {operation} {self.name}") and None
+        finally:
+            gate.unlink(missing_ok=True)
+
+    @contextmanager
+    def copying(self, left_mib: float | None = None) -> Iterator[None]:
+        """A migration that goes on copying as long as this lasts; `left_mib`: with so little left that its end will come at once."""
+        source = self.host("source")
+        source.virsh("migrate-setspeed", self.name, MEDIUM_MIB_S if left_mib else SLOW_MIB_S)
+        self.migrate()
+        self.reach(phase=Migration.moving)
+        wait_until(lambda: 0 < self._left_mib() < (left_mib or float("inf")), REACH_S, "it copies")
+        source.virsh("migrate-setspeed", self.name, SLOW_MIB_S)
+        try:
+            yield
+        finally:
+            self.faster()
+
+    def _left_mib(self) -> float:
+        """How much of it libvirt has yet to copy; 0 where that is not known yet."""
+        shown = self.host("source").virsh("domjobinfo", "--rawstats", self.name, check=False)
+        left = [line.split(": ")[1] for line in shown.splitlines() if line.startswith("memory_remaining:")]
+        return int(left[0]) / 2**20 if left else 0.0
+
+    def faster(self) -> None:
+        """Let what is being copied come to its end."""
+        if self.host("source").libvirt_answers:
+            self.host("source").run("virsh", "migrate-setspeed", self.name, FAST_MIB_S, check=False)
+
+    @contextmanager
+    def dropped(self, role: str, rule: str) -> Iterator[None]:
+        """What a rule of nftables matches is lost in silence, as long as this lasts: at this host, as it comes in or goes out."""
+        host = self.host(role)
+        hook = rule.split()[0]
+        inside = ("nsenter", f"--target={host.init_pid()}", "--net", "nft")
+        table = f"table inet test {{\n chain {hook} {{\n type filter hook {hook} priority 0; {rule.removeprefix(hook)} drop\n }}\n }}"
+        run(*inside, "-f", "-", text=table)
+        try:
+            yield
+        finally:
+            run(*inside, "delete", "table", "inet", "test", check=False)
+
+    def without_zookeeper(self, role: str) -> AbstractContextManager[None]:
+        """A host whose pvcd reaches no ZooKeeper server, while everything else of it goes on."""
+        return self.dropped(role, f"output tcp dport {CLIENT_PORT}")
+
+    def without_answers(self) -> AbstractContextManager[None]:
+        """The target's libvirtd hears the source's and does as it is told, but its answers are lost."""
+        return self.dropped("source", f"input ip saddr {self.host('target').address} tcp sport {LIBVIRT_PORT}")
+
+    def without_requests(self) -> AbstractContextManager[None]:
+        """What the source's libvirtd asks of the target's is lost."""
+        return self.dropped("source", f"output ip daddr {self.host('target').address} tcp dport {LIBVIRT_PORT}")
+
+    # -- How it ends ---------------------------------------------------------------------------------------------------
+
+    def rests(self, state: Domain = Domain.start) -> None:
+        """It must come to rest in this state: with one guest, on its owner, when that is `start`, or with none; and nothing pending."""
+        for host in self.lab.hosts.values():
+            host.start_pvcd()
+        wait_until(lambda: self._complaints(state) == [], END_S, f"it comes to rest: {self._complaints(state)}")
+        for host in self.lab.hosts.values():
+            wait_until(lambda host=host: self._libvirt_agrees(host), REACH_S, f"libvirt of {host.name} has what there is")
+        self.settled = True
+
+    def _libvirt_agrees(self, host: Host) -> bool:
+        return (self.name in host.virsh("list", "--all", "--name").split()) is (host.name in self.copies())
+
+    def _complaints(self, state: Domain) -> list[str]:
+        life, copies = self.life, set(self.copies())
+        wanted = {life.owner} if state is Domain.start else set()
+        found = [(life.state is state, f"it is {life.state}"), (life.phase is Migration.none, f"its migration is {life.phase}")]
+        found += [(life.target is None, f"its target is {life.target}"), (life.request is Request.none, f"it was asked to {life.request}")]
+        found += [(copies == wanted, f"QEMUs are on {copies}"), (self.runs_on() == wanted, f"it runs on {self.runs_on()}")]
+        return [sentence for good, sentence in found if not good]
+
+    def ticks_on(self) -> None:
+        """It goes on counting where it is."""
+        before = len(self.lab.ticks(self.name))
+        wait_until(lambda: len(self.lab.ticks(self.name)) > before, REACH_S, f"{self.name} ticks on")
+
+
+class Switchover:
+    """The moment at which libvirt has stopped a guest at its source for the switchover, as libvirt tells it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.reached = threading.Event()
+
+    def __enter__(self) -> "Switchover":
+        library = names().library
+        socket = self._stage.host("source").directory / "root/run/libvirt/libvirt-sock"
+        self._connection = library.open(f"qemu+unix:///system?socket={socket}")
+        self._number = self._connection.domainEventRegisterAny(None, library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._heard, None)
+        return self
+
+    def _heard(self, connection: object, domain: object, event: int, detail: int, opaque: object) -> None:
+        library = names().library
+        migrated = event == library.VIR_DOMAIN_EVENT_SUSPENDED and detail == library.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED
+        if migrated and domain.UUIDString() == self._stage.uuid:
+            self.reached.set()
+
+    def wait(self) -> None:
+        """Until it has come to that."""
+        assert self.reached.wait(REACH_S), "it never came to the switchover"
+
+    def __exit__(self, *_: object) -> None:
+        library = names().library
+        try:
+            self._connection.domainEventDeregisterAny(self._number)
+            self._connection.close()
+        except library.libvirtError:
+            pass  # its libvirtd was killed
+
+
+def _takes_vms(node: NodeNow) -> bool:
+    return node.alive and node.record.life.daemon is Daemon.run and node.stats is not None and node.stats.libvirt
+
+
+def _gates(host: Host) -> Path:
+    return host.directory / "gates"
+
+
+def _install_hook(host: Host) -> None:
+    """Where libvirt looks at each operation; that there are hooks at all it found out when it started, by pvc's own."""
+    _gates(host).mkdir(exist_ok=True)
+    hook = host.directory / "root/etc/libvirt/hooks/qemu.d/test-gate"
+    if not hook.exists():
+        hook.write_text(HOOK.format(directory=_gates(host)))
+        hook.chmod(0o755)
