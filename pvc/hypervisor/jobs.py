@@ -116,6 +116,7 @@ class Jobs:
         facts = self._check_xml(data)
         if facts.uuid != uuid:
             raise PvcError(f"its XML is that of {facts.uuid}, so it is not started", "define the VM again")
+        self.moves.await_return(uuid)
         there = session.look(uuid)
         if there is not None:
             raise PvcError(f"libvirt has a domain of it already, {there.state}, so it is not started", "look at it with virsh")
