@@ -174,6 +174,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
                 "domain move 2: its node answers",
                 "domain unmigrate: wanted up",
                 "domain unmigrate: its node answers",
+                "domain stay: its node answers",
                 "domain cancel: not handed over yet",
                 "domain everywhere: not handed over yet",
                 "domain everywhere: wanted up",

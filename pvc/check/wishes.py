@@ -39,6 +39,8 @@ def _promised(life: Life, nodes: Nodes) -> Iterator[Word]:
     if life.state is Domain.start and life.want is Want.start and life.request is not Request.restart:
         yield "restart", None
         if life.owner is not None and nodes[life.owner].alive:
+            if life.owner != life.home and life.request is Request.none:
+                yield "stay", None
             yield from ((verb, node) for verb in ("migrate", "move") for node in fits if node != life.owner)
             if life.home in fits and life.home != life.owner:
                 yield "unmigrate", None

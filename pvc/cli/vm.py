@@ -48,6 +48,7 @@ VERBS = (
     Verb("migrate", "Move a guest live to NODE or the best one, for a while: its home stays.", "pvc vm cancel {name}", target=True),
     Verb("unmigrate", "Move a guest live, back to its home.", "pvc vm cancel {name}"),
     Verb("move", "Move a VM for good, live when it runs: its home moves with it.", "pvc vm cancel {name}", target=True),
+    Verb("stay", "Let a VM stay where a failover or a migration has brought it: its home is there from now on.", "pvc vm move {name}"),
     Verb("cancel", "Call a migration off: the guest stays where it is.", "pvc vm migrate {name}"),
 )
 

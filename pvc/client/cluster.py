@@ -184,6 +184,10 @@ class Cluster:
         """Move a VM for good: live when it runs, and its home with it."""
         return self.vms.fire(name, "move", target, why)
 
+    def stay(self, name: str, why: str = "") -> Asked:
+        """Let a VM's home be where it runs."""
+        return self.vms.fire(name, "stay", why=why)
+
     def cancel(self, name: str, why: str = "") -> Asked:
         """Call a migration off."""
         return self.vms.fire(name, "cancel", why=why)

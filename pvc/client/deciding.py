@@ -29,6 +29,7 @@ INFINITIVES = {
     "migrate": "migrate",
     "unmigrate": "go home",
     "move": "move",
+    "stay": "stay",
     "cancel": "be cancelled",
     "resolve_keep": "be resolved",
     "resolve_stop": "be resolved",

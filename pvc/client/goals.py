@@ -106,6 +106,10 @@ def _enabled(asked: Asked, record: DomainRecord | None) -> Verdict:
     return Verdict(record is not None, f"{asked.name} is {'gone' if record is None else record.life.state}")
 
 
+def _stayed(asked: Asked, record: DomainRecord | None) -> Verdict:
+    return Verdict(record is not None, f"{asked.name} is {'gone' if record is None else f'at home on {record.life.home}'}")
+
+
 GOALS: dict[str, Callable[[Asked, DomainRecord | None], Verdict | None]] = {
     "start": _up,
     "restart": _restarted,
@@ -114,6 +118,7 @@ GOALS: dict[str, Callable[[Asked, DomainRecord | None], Verdict | None]] = {
     "disable": _off,
     "undefine": _off,
     "enable": _enabled,
+    "stay": _stayed,
     "migrate": _moved,
     "unmigrate": _moved,
     "move": _moved,

@@ -101,7 +101,7 @@ class NodeCommands:
         what = [f"it owns, or is to take, {', '.join(bound)}"] if bound else []
         what += [f"it is the home of {', '.join(homes)}"] if homes else []
         what += [] if what else [f"{len(uuids)} VMs name it"]
-        raise Refused(f"{name} cannot be removed: {'; '.join(what)}", "pvc vm move NAME NODE gives a VM another home")
+        raise Refused(f"{name} cannot be removed: {'; '.join(what)}", "pvc vm stay NAME, or pvc vm move NAME NODE, gives a VM another home")
 
     def _record(self, uuid: str) -> object:
         seen = self.reader.domain(uuid)

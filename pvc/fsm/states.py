@@ -197,6 +197,7 @@ class Take(Word):
     me = "me"
     choice = "choice"
     choice_or_me = "choice_or_me"
+    owner = "owner"
     home = "home"
     target = "target"
     my_boot = "my_boot"

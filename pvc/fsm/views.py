@@ -159,6 +159,7 @@ _TAKEN: dict[Take, Callable[[Any], Any]] = {
     Take.me: lambda v: v.me,
     Take.choice: lambda v: v.choice,
     Take.choice_or_me: lambda v: v.me if v.choice is None else v.choice,
+    Take.owner: lambda v: v.life.owner,
     Take.home: lambda v: v.life.home,
     Take.target: lambda v: v.life.target,
     Take.my_boot: lambda v: v.my_boot,

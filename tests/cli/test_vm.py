@@ -26,6 +26,8 @@ def test_a_life_on_the_command_line(pvc, web1):
         (("start", web1), "web1 runs on hv1."),
         (("migrate", web1, "hv2"), "web1 runs on hv2."),
         (("unmigrate", web1), "web1 runs on hv1."),
+        (("migrate", web1, "hv2"), "web1 runs on hv2."),
+        (("stay", web1), "web1 is at home on hv2."),
         (("move", web1, "hv3"), "web1 runs on hv3."),
         (("restart", web1), "web1 runs on hv3."),
         (("shutdown", web1), "web1 is off (stop)."),

@@ -217,6 +217,17 @@ def test_migrate_and_back_and_for_good(cluster, world):
     assert (cluster.domain("web1").life.home, world.small.running(uuid)) == ("hv2", ["hv2"])
 
 
+def test_a_vm_may_stay_where_it_was_brought(cluster):
+    cluster.define(xml("web1"), home="hv1")
+    done(cluster, cluster.start("web1"))
+    with pytest.raises(Refused, match="web1 cannot stay: it is at home on hv1"):
+        cluster.stay("web1")
+    done(cluster, cluster.migrate("web1", "hv3"))
+    assert done(cluster, cluster.stay("web1")) == "web1 is at home on hv3"
+    with pytest.raises(Refused, match="web1 cannot go home: it is at home on hv3"):
+        cluster.unmigrate("web1")
+
+
 def test_migrate_without_a_node_leaves_its_own(cluster, world):
     measured(world, hv1=8000, hv2=1000, hv3=2000)
     cluster.define(xml("web1"), home="hv1")
