@@ -27,7 +27,7 @@ from pvc.cluster.records import HandoverPolicy
 from pvc.cluster.store import Changed, Event
 from pvc.errors import Refused
 from pvc.fsm.states import Daemon, Domain, Migration, Request
-from pvc.fsm.views import Life
+from pvc.fsm.views import Life, NodeLife
 from pvc.hypervisor.library import names
 
 REACH_S = 60
@@ -51,7 +51,8 @@ class Record:
     def __init__(self, lab: Lab, uuid: str) -> None:
         self._uuid, self._path = uuid, znodes.domain(uuid)
         self._changed = threading.Condition()
-        self._lives: list[Life | None] = [None]
+        self._life: Life | None = None
+        self._version = -1
         self._ear = Ear()
         hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.hosts.values())
         self._store = ZooKeeperStore(Options(hosts, CHROOT))
@@ -64,20 +65,26 @@ class Record:
         if isinstance(event, Changed) and event.path == self._path:
             record = None if event.znode is None else decode_domain(self._uuid, event.znode.data)
             with self._changed:
-                self._lives.append(None if record is None else record.life)
+                self._life = None if record is None else record.life
+                self._version = -1 if event.znode is None else event.znode.version
                 self._changed.notify_all()
 
     @property
     def life(self) -> Life | None:
         """As last seen; None when there is no record."""
         with self._changed:
-            return self._lives[-1]
+            return self._life
 
     def reach(self, what: str, condition: Callable[[Life | None], bool], timeout_s: float = REACH_S) -> None:
         """Return as soon as the record is so."""
         with self._changed:
-            reached = self._changed.wait_for(lambda: condition(self._lives[-1]), timeout_s)
-            assert reached, f"it never came to {what}: {self._lives[-1]}"
+            reached = self._changed.wait_for(lambda: condition(self._life), timeout_s)
+            assert reached, f"it never came to {what}: {self._life}"
+
+    def catch_up(self, version: int) -> None:
+        """Return when this version, or a later one, has been seen: what is read after a command must not be older than that."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._version >= version, REACH_S), f"version {version} was never seen"
 
     def close(self) -> None:
         """End the session."""
@@ -113,9 +120,11 @@ class Stage:
 
     def reach(self, state: Domain | None = None, phase: Migration | None = None) -> None:
         """Wait until the record says so."""
-        self._record.reach(
-            f"{state or ''} {phase or ''}", lambda life: life is not None and (life.state is state or state is None) and life.phase is (phase or life.phase)
-        )  # fmt: skip
+
+        def so(life: Life | None) -> bool:
+            return life is not None and state in (None, life.state) and phase in (None, life.phase)
+
+        self._record.reach(f"{state or ''} {phase or ''}", so)
 
     def host(self, role: str) -> Host:
         """The host of a role, "source" or "target", or of a name."""
@@ -169,12 +178,25 @@ class Stage:
 
     def _was_taken(self, verb: str, words: tuple[str, ...]) -> bool:
         try:
-            getattr(self._record.client, verb)(self.name, *words)
+            asked = getattr(self._record.client, verb)(self.name, *words)
         except Refused as refused:
             if "does not answer" not in refused.message:
                 raise
             return False
+        self._record.catch_up(asked.version)
         return True
+
+    def flush(self, role: str) -> None:
+        """Ask a node to empty itself."""
+        self._record.client.flush(self.host(role).name)
+
+    def ready(self, role: str) -> None:
+        """Give a node back."""
+        self._record.client.ready(self.host(role).name)
+
+    def node(self, role: str) -> NodeLife:
+        """What the record of a node says."""
+        return self._record.client.node(self.host(role).name).record.life
 
     def migrate(self) -> None:
         """Ask for a migration to the target."""
@@ -273,11 +295,14 @@ class Stage:
             gate.unlink(missing_ok=True)
 
     @contextmanager
-    def copying(self, left_mib: float | None = None) -> Iterator[None]:
-        """A migration that goes on copying as long as this lasts; `left_mib`: with so little left that its end will come at once."""
+    def copying(self, left_mib: float | None = None, ask: Callable[[], None] | None = None) -> Iterator[None]:
+        """A migration that goes on copying as long as this lasts; `left_mib`: with so little left that its end will come at once.
+
+        `ask` is what brings it about, when that is not the command to migrate.
+        """
         source = self.host("source")
         source.virsh("migrate-setspeed", self.name, MEDIUM_MIB_S if left_mib else SLOW_MIB_S)
-        self.migrate()
+        (ask or self.migrate)()
         self.reach(phase=Migration.moving)
         wait_until(lambda: 0 < self._left_mib() < (left_mib or float("inf")), REACH_S, "it copies")
         source.virsh("migrate-setspeed", self.name, SLOW_MIB_S)

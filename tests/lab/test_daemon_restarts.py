@@ -1,12 +1,12 @@
-"""pvcd ended and started again in the middle of everything: it ends as if nothing had been, the guest never runs twice, and is never lost."""
+"""pvcd ended and started again in the middle of everything: it ends as if nothing had been, no guest ever runs twice, none is lost."""
 
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from lab import wait_until
-from pvc.fsm.states import Domain, Migration
-from tests.lab.stage import KILL, REACH_S, TERM
+from pvc.fsm.states import Domain, Flush, Migration
+from tests.lab.stage import END_S, KILL, REACH_S, TERM
 
 pytestmark = pytest.mark.lab
 NOW, LATER = True, False
@@ -234,3 +234,30 @@ def test_an_ended_daemon_changes_nothing(stage_for, moment, whose, number, comma
     if moment in ONE_LIFE and end is Domain.start:
         stage.ticks_on()
         assert stage.boots() == boots, "it did not go on, it began anew"
+
+
+# -- Whole nodes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [KILL, TERM], ids=["killed", "stopped"])
+def test_a_flush_goes_on_when_its_daemon_is_back(stage_for, number):
+    """And so does the way home, when the node is given back."""
+    stage = stage_for("web")
+    stage.up()
+    stage.ask("move", stage.target)
+    stage.reach(Domain.start, Migration.none)
+    stage.up()
+    with stage.copying(ask=lambda: stage.flush("source")):
+        stage.end("source", number)
+        stage.begin_and_wait("source")
+    wait_until(lambda: stage.node("source").flush is Flush.flushed, END_S, "the node is flushed")
+    stage.rests()
+    assert stage.life.owner != stage.source
+
+    stage.ready("source")
+    stage.reach(Domain.migrate)
+    stage.end("source", number)
+    stage.begin_and_wait("source")
+    wait_until(lambda: stage.node("source").flush is Flush.ready, END_S, "the node is ready")
+    wait_until(lambda: stage.life.owner == stage.source, END_S, "it is at home")
+    stage.rests()
