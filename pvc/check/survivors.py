@@ -11,30 +11,15 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "It is written out because a row is to read as a sentence by itself, and to stay right if rows change places.",
         frozenset(
             {
-                "domain again 1: wanted up",
-                "domain again 2: wanted up",
-                "domain again 2: no target chosen",
-                "domain give_up: restarts are used up",
-                "domain unpause: the guest is paused here",
-                "domain halt: guest is here",
-                "domain reboot: wanted up",
-                "domain overdue 1: guest is here",
-                "domain overdue 2: guest is here",
-                "domain ask_again: guest runs here",
-                "domain go_home: wanted up",
-                "domain evacuate: wanted up",
-                "domain relocate: wanted up",
-                "domain call_off: not handed over yet",
-                "domain migrate_failed: not handed over yet",
-                "domain everywhere: guest is here",
-                "domain recover 4: wanted up",
-                "migration begin: not called off",
-                "migration wake: the guest is paused here",
-                "migration yield: the guest is paused here",
-                "migration yield: libvirt's hand-over",
-                "migration everywhere: the guest is paused here",
-                "migration resume: a complete copy waits here",
-                "fence prove 2: stopped cleanly",
+                "domain again 1: wanted up", "domain again 2: wanted up", "domain again 2: no target chosen",
+                "domain give_up: restarts are used up", "domain unpause: the guest is paused here", "domain halt: guest is here",
+                "domain reboot: wanted up", "domain overdue 1: guest is here", "domain overdue 2: guest is here",
+                "domain ask_again: guest runs here", "domain go_home: wanted up", "domain evacuate: wanted up",
+                "domain relocate: wanted up", "domain call_off: not handed over yet", "domain migrate_failed: not handed over yet",
+                "domain everywhere: guest is here", "domain recover 4: wanted up", "migration begin: not called off",
+                "migration wake: the guest is paused here", "migration yield: the guest is paused here",
+                "migration yield: libvirt's hand-over", "migration everywhere: the guest is paused here",
+                "migration resume: a complete copy waits here", "fence prove 2: stopped cleanly",
             }
         ),
     ),
@@ -59,12 +44,9 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "nothing is recovered before the proof is asked in tests/core/test_unmodelled.py.",
         frozenset(
             {
-                "domain recover 1: its node is proven off",
-                "domain recover 2: its node is proven off",
-                "domain recover 3: its node is proven off",
-                "domain recover 4: its node is proven off",
-                "domain everywhere: its node is proven off",
-                "migration entrust: its node is proven off",
+                "domain recover 1: its node is proven off", "domain recover 2: its node is proven off",
+                "domain recover 3: its node is proven off", "domain recover 4: its node is proven off",
+                "domain everywhere: its node is proven off", "migration entrust: its node is proven off",
             }
         ),
     ),
@@ -74,8 +56,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "nobody as its owner.",
         frozenset(
             {
-                "domain resolve_keep: a target is chosen",
-                "domain resolve_stop: a target is chosen",
+                "domain resolve_keep: a target is chosen", "domain resolve_stop: a target is chosen",
             }
         ),
     ),
@@ -83,8 +64,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "The node that the guest is on is being flushed, so it does not fit, and the guard that asks whether the choice fits refuses it.",
         frozenset(
             {
-                "domain evacuate: choice is another node",
-                "domain relocate: choice is another node",
+                "domain evacuate: choice is another node", "domain relocate: choice is another node",
             }
         ),
     ),
@@ -94,12 +74,8 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "checks that there is no session (cluster/evidence.py).",
         frozenset(
             {
-                "fence adopt 1: it holds no session",
-                "fence prove 1: it holds no session",
-                "fence prove 2: it holds no session",
-                "fence prove 3: it holds no session",
-                "fence declare: it holds no session",
-                "fence shoot: it holds no session",
+                "fence adopt 1: it holds no session", "fence prove 1: it holds no session", "fence prove 2: it holds no session",
+                "fence prove 3: it holds no session", "fence declare: it holds no session", "fence shoot: it holds no session",
             }
         ),
     ),
@@ -108,11 +84,8 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "(`_ordered` in core/core.py). A power that reads off, on or silent says so already.",
         frozenset(
             {
-                "fence prove 1: no power job in flight",
-                "fence prove 2: no power job in flight",
-                "fence prove 3: no power job in flight",
-                "fence miss: no power job in flight",
-                "fence pass_on: no power job in flight",
+                "fence prove 1: no power job in flight", "fence prove 2: no power job in flight", "fence prove 3: no power job in flight",
+                "fence miss: no power job in flight", "fence pass_on: no power job in flight",
             }
         ),
     ),
@@ -121,9 +94,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "tests/core/test_unmodelled.py asks that it just goes.",
         frozenset(
             {
-                "node ready: joined",
-                "node leave: joined",
-                "node everywhere: joined",
+                "node ready: joined", "node leave: joined", "node everywhere: joined",
             }
         ),
     ),
@@ -138,16 +109,10 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "the guard is taken from all rows.",
         frozenset(
             {
-                "domain ask_off: no job in flight",
-                "domain reboot: no job in flight",
-                "domain go_home: no job in flight",
-                "domain evacuate: no job in flight",
-                "domain relocate: no job in flight",
-                "domain halt: no job but a shutdown in flight",
-                "domain overdue 1: no job but a shutdown in flight",
-                "domain ended 1: no job in flight",
-                "migration begin: no job in flight",
-                "domain cleared 1: no job in flight",
+                "domain ask_off: no job in flight", "domain reboot: no job in flight", "domain go_home: no job in flight",
+                "domain evacuate: no job in flight", "domain relocate: no job in flight", "domain halt: no job but a shutdown in flight",
+                "domain overdue 1: no job but a shutdown in flight", "domain ended 1: no job in flight",
+                "migration begin: no job in flight", "domain cleared 1: no job in flight",
             }
         ),
     ),
@@ -156,8 +121,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "an order in `start` asks for that. Waiting costs nothing, and makes `start` a state in which nothing is in flight.",
         frozenset(
             {
-                "domain started: no job in flight",
-                "domain migrated: no job in flight",
+                "domain started: no job in flight", "domain migrated: no job in flight",
             }
         ),
     ),
@@ -167,18 +131,10 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "move, and be back without having gone. Nothing is lost but writes.",
         frozenset(
             {
-                "domain restart: wanted up",
-                "domain migrate: wanted up",
-                "domain migrate: its node answers",
-                "domain move 2: wanted up",
-                "domain move 2: its node answers",
-                "domain unmigrate: wanted up",
-                "domain unmigrate: its node answers",
-                "domain stay: its node answers",
-                "domain cancel: not handed over yet",
-                "domain everywhere: not handed over yet",
-                "domain everywhere: wanted up",
-                "domain everywhere: its node answers",
+                "domain restart: wanted up", "domain migrate: wanted up", "domain migrate: its node answers", "domain move 2: wanted up",
+                "domain move 2: its node answers", "domain unmigrate: wanted up", "domain unmigrate: its node answers",
+                "domain stay: its node answers", "domain cancel: not handed over yet", "domain everywhere: not handed over yet",
+                "domain everywhere: wanted up", "domain everywhere: its node answers",
             }
         ),
     ),
@@ -201,8 +157,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "A migration that was called off before it began would be accepted and begun, to be aborted at once: the same end after more work.",
         frozenset(
             {
-                "migration accept: not called off",
-                "migration everywhere: not called off",
+                "migration accept: not called off", "migration everywhere: not called off",
             }
         ),
     ),
@@ -212,8 +167,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "hands over.",
         frozenset(
             {
-                "migration entrust: its target is there",
-                "migration everywhere: its target is there",
+                "migration entrust: its target is there", "migration everywhere: its target is there",
             }
         ),
     ),
@@ -244,12 +198,8 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "follows from an unknown one in tests/core/test_core.py.",
         frozenset(
             {
-                "domain ask_off: guest runs here",
-                "domain reboot: guest runs here",
-                "domain go_home: guest runs here",
-                "domain evacuate: guest runs here",
-                "domain relocate: guest runs here",
-                "migration begin: guest runs here",
+                "domain ask_off: guest runs here", "domain reboot: guest runs here", "domain go_home: guest runs here",
+                "domain evacuate: guest runs here", "domain relocate: guest runs here", "migration begin: guest runs here",
             }
         ),
     ),
@@ -264,9 +214,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "a guest that keeps failing.",
         frozenset(
             {
-                "domain claim: first try, or back-off over",
-                "domain ended 2: restarts are left",
-                "domain forget 2",
+                "domain claim: first try, or back-off over", "domain ended 2: restarts are left", "domain forget 2",
                 "domain forget 2: time is over",
             }
         ),
@@ -276,9 +224,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "disks it does; tests/core/test_unmodelled.py and tests/core/test_core.py ask for them.",
         frozenset(
             {
-                "domain overdue 1: time is over",
-                "domain overdue 2: time is over",
-                "domain ask_again",
+                "domain overdue 1: time is over", "domain overdue 2: time is over", "domain ask_again",
             }
         ),
     ),
@@ -288,12 +234,8 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "time is left alone.",
         frozenset(
             {
-                "fence declare: time is over",
-                "fence shoot: time is over",
-                "fence prove 1: not stopped cleanly",
-                "fence prove 2: time is over",
-                "fence everywhere: time is over",
-                "fence read: its power is unread or long read",
+                "fence declare: time is over", "fence shoot: time is over", "fence prove 1: not stopped cleanly",
+                "fence prove 2: time is over", "fence everywhere: time is over", "fence read: its power is unread or long read",
             }
         ),
     ),
@@ -336,11 +278,8 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "the policy, the delay and the order.",
         frozenset(
             {
-                "fence power_on",
-                "fence power_on: no power job in flight",
-                "fence power_on: its power reads off, twice",
-                "fence power_on: time is over",
-                "fence power_on: policy: power on again",
+                "fence power_on", "fence power_on: no power job in flight", "fence power_on: its power reads off, twice",
+                "fence power_on: time is over", "fence power_on: policy: power on again",
             }
         ),
     ),
