@@ -109,6 +109,7 @@ class Jobs:
             log.exception("%s %s ended in an error that nobody foresaw", effect, task.uuid)
             task.trouble = f"{type(error).__name__}: {error}"
         self.finish(session, task)
+        self._sight.tidied(session, task)
 
     def _create(self, session: Session, task: Task) -> None:
         uuid = task.uuid
@@ -116,7 +117,6 @@ class Jobs:
         facts = self._check_xml(data)
         if facts.uuid != uuid:
             raise PvcError(f"its XML is that of {facts.uuid}, so it is not started", "define the VM again")
-        self.moves.await_return(uuid)
         there = session.look(uuid)
         if there is not None:
             raise PvcError(f"libvirt has a domain of it already, {there.state}, so it is not started", "look at it with virsh")

@@ -66,6 +66,7 @@ class Ledger:
         self._count: Counted | None = None
         self._guests: dict[str, Guest] = {}
         self._tasks: dict[str, Task] = {}
+        self._leaving: set[str] = set()
 
     # ---- the connection
 
@@ -87,7 +88,7 @@ class Ledger:
             for task in self._tasks.values():
                 task.ended.set()
                 task.stirred.set()
-            self._tasks, self._guests = {}, {}
+            self._tasks, self._guests, self._leaving = {}, {}, set()
             self._report(e.HypervisorLost())
             return True
 
@@ -134,6 +135,26 @@ class Ledger:
             self._keep(task.uuid, guest)
             self._report(e.JobDone(task.uuid, task.job, guest, task.trouble))
 
+    def has_left(self, task: Task) -> None:
+        """The guest of a migration cannot run here any more, so its job is over, and the new owner may let it run.
+
+        Until `tidied`, libvirt shows what is not true any more, and takes no guest of that name: nobody may count on one, or on none.
+        """
+        self.end(task, Guest.absent)
+        with self._lock:
+            if task.connection == self._connection:
+                self._leaving.add(task.uuid)
+                self._guests[task.uuid] = Guest.unknown
+                self._report(e.GuestSeen(task.uuid, Guest.unknown))
+
+    def tidied(self, task: Task) -> bool:
+        """libvirt is done with a guest that may have left: what it shows counts again; whether it did not before."""
+        with self._lock:
+            counted = task.connection != self._connection or task.uuid not in self._leaving
+            if not counted:
+                self._leaving.discard(task.uuid)
+            return not counted
+
     def task(self, uuid: str) -> Task | None:
         """The job of this VM in flight."""
         with self._lock:
@@ -160,7 +181,8 @@ class Ledger:
 
     def _is_news(self, connection: int, uuid: str, guest: Guest) -> bool:
         known = self._guests.get(uuid, Guest.absent)
-        return connection == self._connection and known is not guest and not self._hides(uuid, guest)
+        counts = connection == self._connection and uuid not in self._leaving
+        return counts and known is not guest and not self._hides(uuid, guest)
 
     def guests(self) -> dict[str, Guest]:
         """The guests that are here, as last reported."""

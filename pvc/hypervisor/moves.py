@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -22,11 +21,6 @@ from pvc.hypervisor.workers import Workers
 LIBVIRT_PORT = 16509
 WATCH_S = 1.0
 """Between two looks at a migration's statistics, and between two tries to break one off."""
-TIDY_S = 5.0
-"""How long libvirt may take to forget a guest whose QEMU has ended because it moved away; until then it takes none of that name."""
-TIDY_AGAIN_S = 0.2
-TIDYING = ("is already being removed", "is already being started")
-"""What it says then, under codes that mean many other things; in another language this is a migration that failed, and is tried later."""
 
 Finish = Callable[[Session, Task], None]
 
@@ -49,7 +43,6 @@ class Moves:
         self.workers = Workers("libvirt-migration", options.migrations_out)
         self._breakers = Workers("libvirt-abort", options.migrations_out + 2)
         self.progress: dict[str, MigrationProgress] = {}
-        self._calls: dict[str, threading.Event] = {}
 
     # ---- one migration
 
@@ -62,33 +55,8 @@ class Moves:
         if process is not None:
             _thread(self._await_departure, task, process)
         self.follow(session, task)
-        data_uri = self._options.data_uri.format(address=address)
-        returned = self._calls[task.uuid] = threading.Event()
-        try:
-            self._insist(session, task, uri, data_uri)
-        finally:
-            returned.set()
-            if self._calls[task.uuid] is returned:
-                del self._calls[task.uuid]
-
-    def await_return(self, uuid: str) -> None:
-        """Wait until libvirt is done with a guest that has left, as far as that takes moments; it may be told to come back by then."""
-        returned = self._calls.get(uuid)
-        if returned is not None:
-            returned.wait(TIDY_S)
-
-    def _insist(self, session: Session, task: Task, uri: str, data_uri: str) -> None:
-        """Ask again for some moments where the target's libvirt has not forgotten yet that the guest was there a moment ago."""
-        deadline = time.monotonic() + TIDY_S
-        while True:
-            try:
-                session.migrate(task.uuid, uri, data_uri, self._options, paused=task.life.handover is Handover.paused)
-            except CallFailed as failed:
-                passes = any(words in str(failed) for words in TIDYING) and time.monotonic() < deadline
-                if not passes or task.aborted.wait(TIDY_AGAIN_S):
-                    raise
-            else:
-                return
+        paused = task.life.handover is Handover.paused
+        session.migrate(task.uuid, uri, self._options.data_uri.format(address=address), self._options, paused=paused)
 
     def _reach(self, uri: str) -> None:
         """Fail in seconds where libvirt would wait for minutes: the target's libvirtd must take connections at this address (H46)."""

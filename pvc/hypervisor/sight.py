@@ -6,13 +6,14 @@ So looking at a guest and reporting what was seen is one step for each guest.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pvc.fsm.states import Guest, Job
 from pvc.hypervisor.claims import Claims
 from pvc.hypervisor.guests import Shown, guest_of
 from pvc.hypervisor.ledger import Ledger, Task
 from pvc.hypervisor.library import Session
+from pvc.hypervisor.troubles import CallFailed
 
 
 class Sight:
@@ -71,7 +72,13 @@ class Sight:
         with self._one_at_a_time(task.uuid):
             if self._ledger.is_current(task):
                 self.claims.is_gone(task.uuid)
-                self._ledger.end(task, Guest.absent)
+                self._ledger.has_left(task)
+
+    def tidied(self, session: Session, task: Task) -> None:
+        """libvirt has tidied up after a guest that has left: look what it shows now."""
+        if self._ledger.tidied(task):
+            with suppress(CallFailed):  # the next list shows it
+                self.look(session, task.connection, task.uuid)
 
     def _is_off_by_itself(self, uuid: str, guest: Guest) -> bool:
         """Whether its own power-off was heard; forgotten once it is gone, or runs again."""

@@ -117,13 +117,14 @@ def test_a_guest_moves_paused_and_runs_when_it_is_resumed(world, script):
     assert world.running_on(uuid) == [HV2]
 
 
-def test_a_guest_that_has_just_left_may_come_back_at_once(world, script):
+def test_a_guest_that_has_just_left_may_come_back_once_it_is_said_to_be_absent(world, script):
     """The end of a migration is told before libvirt has tidied up after it, and until then libvirt takes no guest of that name."""
     uuid = script.create(HV1)
     for source, target in ((HV1, HV2), (HV2, HV1), (HV1, HV2)):
         script.admit(target, uuid)
         assert script.do(source, uuid, Effect.migrate, Job.migrate, target=target) is Guest.absent
         assert script.do(target, uuid, Effect.resume, Job.resume) is Guest.running
+        script.shows(source, uuid, Guest.absent)
     assert world.running_on(uuid) == [HV2]
     assert script.do(HV2, uuid, Effect.destroy, Job.destroy) is Guest.absent
     assert script.do(HV1, uuid, Effect.create, Job.create) is Guest.running

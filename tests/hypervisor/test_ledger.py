@@ -165,3 +165,18 @@ def test_work_that_fails_does_not_end_its_thread(caplog):
     workers.give("good", done.set)
     assert done.wait(10)
     assert "nobody foresaw" in caplog.text
+
+
+def test_what_libvirt_shows_of_a_guest_that_has_left_counts_once_libvirt_has_tidied_up(ledger, told):
+    """It shows the old copy paused, or none and takes none: by either a Core would decide wrongly."""
+    counted(ledger, told, {VM: Guest.running})
+    task = ledger.begin(VM, Job.migrate, Effect.migrate, Life())
+    ledger.has_left(task)
+    assert told[-2:] == [e.JobDone(VM, Job.migrate, Guest.absent), e.GuestSeen(VM, Guest.unknown)]
+    for shown in (Guest.paused, Guest.absent):
+        ledger.saw(1, VM, shown)
+    assert told[-1] == e.GuestSeen(VM, Guest.unknown)
+    assert ledger.tidied(task)
+    ledger.saw(1, VM, Guest.absent)
+    assert told[-1] == e.GuestSeen(VM, Guest.absent)
+    assert not ledger.tidied(task)
