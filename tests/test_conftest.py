@@ -88,7 +88,8 @@ def test_quick(): pass
 
 def test_what_fails_quickly_comes_first(run):
     result = run(FILES, "-v")
-    result.stdout.fnmatch_lines(["*test_quick *", "*test_ensemble *", "*test_long *", "*test_property.py*", "*test_check.py*", "*test_lab *"])
+    turns = ["*test_quick *", "*test_ensemble *", "*test_long *", "*test_property.py*", "*test_check.py*", "*test_lab *"]
+    result.stdout.fnmatch_lines(turns)
 
 
 def test_quick_takes_the_quick_ones_only(run):

@@ -71,7 +71,9 @@ def complaint_about(line):
     return "" if words[0] in SHELL else f"{words[0]} is no command of ours"
 
 
-@pytest.mark.parametrize("line", ["make no-such-target", "pvc no-such-command", ".venv/bin/pvc no-such-command", "pvcd --no-such-option", "frobnicate"])
+@pytest.mark.parametrize(
+    "line", ["make no-such-target", "pvc no-such-command", ".venv/bin/pvc no-such-command", "pvcd --no-such-option", "frobnicate"]
+)
 def test_a_command_that_does_not_exist_is_noticed(line):
     assert complaint_about(line)
 
