@@ -55,9 +55,9 @@ class Admin:
         self.do("start", name, home)
 
     def up(self, name: str, home: str = "hv1", policy: dict[str, Any] | None = None, **options: Any) -> None:
-        """The same, and it ticks."""
+        """The same, and its guest ticks and hears its power button."""
         self.start(name, home, policy, **options)
-        self.ticks_on(name, home)
+        self.hears(name)
 
     def ask(self, verb: str, name: str, *words: str) -> Any:
         """Give a command, and do not wait for what follows."""
@@ -124,6 +124,13 @@ class Admin:
         """A guest ticks on this host from now on, whether it did before or not."""
         before = len(self.ticks_at(name, host))
         wait_until(lambda: len(self.ticks_at(name, host)) > before, PATIENCE_S, f"{name} ticks on {host}")
+
+    def hears(self, name: str, boots: int = 1) -> None:
+        """So many boots of a guest have heard their power button, or could: what listens begins beside the first tick, not before it."""
+        third = 2
+        wait_until(
+            lambda: sum(tick.number == third for tick in self.lab.ticks(name)) >= boots, PATIENCE_S, f"{name} ticks in {boots} boots"
+        )
 
     def boots(self, name: str) -> list[str]:
         """The boots of a guest."""

@@ -40,8 +40,8 @@ def test_a_vm_lives_and_leaves_no_znode(admin):
     assert admin.copies("web") == ["hv3"]
 
     admin.do("restart", "web")
-    admin.ticks_on("web", "hv3")
-    wait_until(lambda: len(admin.boots("web")) == 2, PATIENCE_S, "it ticks as another boot")
+    admin.hears("web", boots=2)
+    assert len(admin.boots("web")) == 2
     admin.do("shutdown", "web")
     assert "off ." in admin.lab["hv3"].console("web"), "it went in its own time"
     assert "overdue" not in admin.triggers("web")
