@@ -32,7 +32,7 @@ from pvc.hypervisor.library import names
 
 REACH_S = 60
 # A guest is lost when it has not come up again by then, on a machine that has little left.
-END_S = 60
+END_S = 120
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 FAST_MIB_S, MEDIUM_MIB_S, SLOW_MIB_S = "1000", "25", "1"
 HOOK = """#!/bin/sh
@@ -138,9 +138,9 @@ class Stage:
         """Where its processors run."""
         return {guest.host for guest in self.watcher.running(self.name)}
 
-    def boots(self) -> list[str]:
-        """Its boots, in the order in which they were first seen on each host."""
-        return list(dict.fromkeys(tick.boot for tick in self.lab.ticks(self.name)))
+    def boots(self) -> set[str]:
+        """Its boots so far."""
+        return {tick.boot for tick in self.lab.ticks(self.name)}
 
     # -- Where it begins -----------------------------------------------------------------------------------------------
 
@@ -174,6 +174,7 @@ class Stage:
 
     def ask(self, verb: str, *words: str) -> None:
         """Give a command, and wait for nothing; a node that was just started again may still say that it takes no VM."""
+        self.settled = False
         wait_until(lambda: self._was_taken(verb, words), REACH_S, f"{verb} is taken")
 
     def _was_taken(self, verb: str, words: tuple[str, ...]) -> bool:
@@ -192,6 +193,7 @@ class Stage:
 
     def ready(self, role: str) -> None:
         """Give a node back."""
+        self.settled = False
         self._record.client.ready(self.host(role).name)
 
     def node(self, role: str) -> NodeLife:
