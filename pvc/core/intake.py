@@ -150,8 +150,10 @@ class Intake:
                 domain = known.domains.setdefault(uuid, KnownDomain())
                 domain.trouble = trouble
                 domain.answered = domain.answered or job is Job.create
-                if domain.job is job and job is not Job.shutdown:  # a guest that was asked to go has gone, or not yet
+                if domain.job is job and job is not Job.shutdown:
                     domain.job = Job.none
+                elif job is Job.shutdown:  # the guest was asked to go, and has gone or not yet; one that was booting did not hear it
+                    self._wait((f"{uuid} ask", self.known.settings.ask_again_s))
                 self._guest_is(domain, guest)
                 self._attend()
                 return [domain_key(uuid), node_key(self.me)]
@@ -203,6 +205,9 @@ class Intake:
             node.due = True
             return [node_key(subject)]
         domain = self.known.domains.get(subject)
+        if domain is not None and rest == "ask":
+            domain.job = Job.none if domain.job is Job.shutdown else domain.job
+            return [domain_key(subject)]
         if domain is not None and domain.wait == wait:
             domain.due = True
             return [domain_key(subject)]

@@ -20,6 +20,7 @@ class Settings:
     migration_timeout_s: float = 600.0
     handover_timeout_s: float = 60.0
     destroy_retry_s: float = 5.0
+    ask_again_s: float = 10.0
     avoid_s: float = 60.0
     retry_s: float = 1.0
     steady_s: float = 600.0

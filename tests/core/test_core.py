@@ -372,3 +372,15 @@ def test_a_node_that_calls_home_waits_for_those_that_are_about_to_be_away(life, 
     core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.unflush), 7))
     core.on(e.DomainSeen(UUID, vm(**life), 1))
     assert core.known.own().uncalled == (("web",) if awaited else ())
+
+
+def test_a_guest_that_does_not_go_is_asked_again_after_a_while():
+    core = working()
+    core.on(e.GuestSeen(UUID, Guest.running))
+    (ask,) = fires(core.on(e.DomainSeen(UUID, vm(Domain.shutdown, Want.shutdown, owner="hv1"), 1)))
+    core.on(e.Fired(ask.ticket, e.Result.written))
+    answers = core.on(e.JobDone(UUID, Job.shutdown, Guest.running))
+    assert (fires(answers), waits(answers)[f"{UUID} ask"]) == ([], Settings().ask_again_s)
+    assert [answer.move.row.trigger for answer in fires(core.on(e.Due(f"{UUID} ask")))] == ["ask_again"]
+    core.on(e.GuestSeen(UUID, Guest.absent))
+    assert fires(core.on(e.Due(f"{UUID} ask"))) == []
