@@ -14,6 +14,7 @@ from lab import Lab, parts
 from lab.reset import new_cluster, reset
 from lab.watch import Watcher
 from tests.lab.admin import Admin
+from tests.lab.stage import Stage
 
 LOG_LINES = 60
 # A daemon that is ended and started again by a test must not be shot for it on a machine that has little left.
@@ -58,6 +59,27 @@ def cluster(lab, watcher):
 def kept():
     """Whether the last test of this module has left its cluster as good as new."""
     return {"good": False}
+
+
+@pytest.fixture
+def stage_for(session_lab, kept, request):
+    """Call it as stage_for("web"): one VM on a cluster that tests of a module share as long as each comes to rest."""
+    request.node.lab = session_lab
+    if not kept["good"]:
+        reset(session_lab)
+        new_cluster(session_lab, **PATIENT)
+    kept["good"] = False
+    stages = []
+
+    def stage_for(name, **options):
+        stages.append(Stage(session_lab, watcher, name, **options))
+        return stages[-1]
+
+    with Watcher(session_lab) as watcher:
+        yield stage_for
+        for stage in stages:
+            stage.close()
+    kept["good"] = all(stage.settled for stage in stages)
 
 
 @pytest.fixture
