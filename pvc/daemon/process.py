@@ -9,6 +9,7 @@ import os
 import queue
 import random
 import signal
+import socket
 import threading
 from datetime import UTC, datetime
 from types import FrameType
@@ -105,8 +106,7 @@ class NodeDaemon:
     def run(self) -> int:
         """Work until a signal comes or nothing can go on; returns the exit code. Only on the main thread."""
         remember(self._config.state_file, self._remembered)
-        for number in SIGNALS:
-            signal.signal(number, self._on_signal)
+        self._listen_for_signals()
         self._agent.begin()  # before the store: what is reported of the first connection must include all of this
         try:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
@@ -143,11 +143,30 @@ class NodeDaemon:
                         log.error("this node could not write that it stops: its record says that it works, so its peers will suspect it")
                     return 0 if notice else 1
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _listen_for_signals(self) -> None:
+        """Hear signals on a thread of their own.
+
+        Python's handlers run on the main thread, and only once that wakes: a signal that the kernel gives to another thread, as after
+        SIGCONT, does not wake it. The interpreter writes each signal's number into a file descriptor at once, whoever got it.
+        """
+        heard, self._signalled = socket.socketpair()
+        self._signalled.setblocking(False)
+        signal.set_wakeup_fd(self._signalled.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, _take_notice)
+        threading.Thread(target=self._hear, args=(heard,), name="signals", daemon=True).start()
+
+    def _hear(self, heard: socket.socket) -> None:
+        while True:
+            for number in heard.recv(16):
+                if number in SIGNALS:
+                    self._on_signal(signal.Signals(number))
+
+    def _on_signal(self, number: signal.Signals) -> None:
         if self._told:
             os._exit(1)  # whoever asks twice will not wait
         self._told = True
-        self._notices.put(signal.Signals(number))
+        self._notices.put(number)
 
     def _close(self) -> None:
         guard = threading.Timer(CLOSE_S, os._exit, (1,))
@@ -200,6 +219,10 @@ class NodeDaemon:
         if isinstance(record, NodeRecord) and record.migration_address:
             return record.migration_address
         return node
+
+
+def _take_notice(number: int, frame: FrameType | None) -> None:
+    """Nothing: that there is a handler keeps the signal from ending the process, and it is heard elsewhere."""
 
 
 def _end_at_once(why: str) -> None:

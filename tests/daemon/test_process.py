@@ -347,3 +347,16 @@ def test_a_second_signal_ends_it_at_once(own_world):
     daemon.send(TERM).until_says("SIGTERM: this node leaves")
     assert daemon.send(TERM).ended() == 1
     assert not any("could not leave" in line for line in daemon.lines)
+
+
+def test_a_signal_is_heard_whichever_thread_gets_it(own_world):
+    """After SIGCONT the kernel gives a signal to any thread, and the main one may sleep on: 15 of 25 were lost before."""
+    own_world.create()
+    daemon = own_world.daemon()
+    for _ in range(5):
+        daemon.start()
+        own_world.client.until_node("hv1", "run")
+        for number in (STOP, CONT, TERM):
+            daemon.send(number)
+        assert daemon.ended() == 0
+        own_world.client.until_node("hv1", "stop")

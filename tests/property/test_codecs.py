@@ -116,7 +116,7 @@ nodes = st.builds(
 entries = st.builds(HistoryEntry, words, words, words, words, words, words, words, words, sentences, words)
 histories = st.builds(History, st.lists(entries, max_size=4).map(tuple))
 holds = st.builds(Hold, st.booleans(), words, sentences, words)
-configs = st.builds(ClusterConfig, st.just(UUID), names, holds, policies, words)
+configs = st.builds(ClusterConfig, st.just(UUID), names, holds, policies, st.lists(words, max_size=4).map(tuple), words)
 loads = st.floats(0, 10**6) | st.integers(0, 1000).map(float)
 stats = st.builds(NodeStats, numbers, numbers, numbers, numbers, numbers, loads, numbers, numbers)
 boots = st.builds(Boot, numbers, tokens)
