@@ -32,7 +32,9 @@ class Cluster:
     def begin(self, *arguments):
         """Start a process."""
         environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"PVC_ZOOKEEPER": self.address}
-        return subprocess.Popen([*COMMAND, *arguments], env=environment, stdout=-1, stderr=-1, stdin=subprocess.DEVNULL, text=True)
+        return subprocess.Popen(
+            [*COMMAND, *arguments], env=environment, stdout=-1, stderr=-1, stdin=subprocess.DEVNULL, text=True, preexec_fn=_heed_ctrl_c
+        )
 
     def __call__(self, *arguments):
         """Run a process to its end."""
@@ -58,6 +60,11 @@ class Cluster:
         path.write_bytes(xml(name))
         done = self("vm", "define", str(path), "--home", home)
         assert done.returncode == 0, done.stderr
+
+
+def _heed_ctrl_c():
+    """A shell lets what it runs in the background ignore Ctrl-C, and whatever that starts inherits it: tests run there too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _end(process):

@@ -2,9 +2,11 @@
 
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from lab.wait import wait_until
 from pvc.hypervisor import qemu
 
 UUID, OTHER = "4d7c2a52-0f0e-4d8e-9a35-5f1e6b7c8d90", "5d7c2a52-0f0e-4d8e-9a35-5f1e6b7c8d90"
@@ -17,8 +19,11 @@ def begin():
 
     def begin(uuid, name="qemu-system-x86_64"):
         # A shell that waits for its input: its command line is what counts.
-        begun.append(subprocess.Popen([name, "-c", "read line", "-uuid", uuid], executable="/bin/sh", stdin=subprocess.PIPE))
-        return begun[-1]
+        process = subprocess.Popen([name, "-c", "read line", "-uuid", uuid], executable="/bin/sh", stdin=subprocess.PIPE)
+        begun.append(process)
+        # The kernel tells of a new program a moment before it shows its command line.
+        wait_until(lambda: uuid.encode() in Path(f"/proc/{process.pid}/cmdline").read_bytes(), 10, "its command line shows")
+        return process
 
     yield begin
     for process in begun:
