@@ -150,6 +150,8 @@ def test_start_calls_a_shutdown_off(admin):
     """Up after all: the guest that is going comes up again."""
     admin.up("web", "hv1")
     admin.ask("shutdown", "web")
+    # Called off before its owner has heard of it, nothing would have happened.
+    admin.reach("web", "on its way off", lambda record: record.life.state in (Domain.shutdown, Domain.stop))
     admin.do("start", "web")
     wait_until(lambda: len(admin.boots("web")) == 2, PATIENCE_S, "it ticks as another boot")
     assert admin.life("web").want is Want.start
