@@ -15,10 +15,13 @@ from pvc.cluster.formats import decode_domain, decode_history, decode_node
 from pvc.cluster.records import DomainRecord, History, HistoryEntry, NodeRecord
 from pvc.cluster.store import Create, Delete, Op, Set
 from pvc.fsm.states import Domain, Guest
+from pvc.fsm.views import Life, NodeLife
 from pvc.sim.world import World
 
 NOWHERE = frozenset({Domain.stop, Domain.disable, Domain.failed, Domain.place, Domain.delete})
 """States in which nobody owns the VM, so no guest of it may run."""
+MACHINES = ("daemon", "flush", "fence")
+"""The fields of a node's life that are states."""
 
 
 class Broken(AssertionError):
@@ -36,7 +39,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One line of the trace: when, in virtual seconds, what kind of event, and its particulars; ``words`` is the line that people read."""
+    """One line of the trace: when, in virtual seconds, what kind of event, and its particulars; ``words`` is the line that people read.
+
+    In a ``record``, the particular ``fields`` is the life as it was written, None where the record is gone.
+    """
 
     at: float
     event: str
@@ -128,13 +134,14 @@ class Witness:
         self.domains[uuid] = record
         told = _told(znodes.history(uuid), ops)
         if told is not None:
-            self._moved("vm", record.name, told.source, told.dest, told.trigger, told.who, told.machine, told.why)
+            self._moved("vm", record.name, told.source, told.dest, told.trigger, told.who, told.machine, told.why, record.life)
         self.check(uuid)
 
     def _domain_gone(self, uuid: str, actor: Actor) -> None:
         record = self.domains.pop(uuid, None)
         if record is not None:
-            self._moved("vm", record.name, str(record.life.state), "", "undefine", actor.name, "domain", "its records are gone")
+            why = "its records are gone"
+            self._moved("vm", record.name, str(record.life.state), "", actor.trigger or "undefine", actor.name, "domain", why)
         if running := self.world.running(uuid):
             self.wrong.append(f"{uuid} was undefined and runs on {', '.join(running)}")
 
@@ -143,18 +150,33 @@ class Witness:
         if not isinstance(record, NodeRecord):
             return
         self.nodes[name] = record
-        for machine in ("daemon", "flush", "fence"):
-            source, dest = None if before is None else getattr(before.life, machine), getattr(record.life, machine)
-            if source is not dest and (source is not None or machine == "daemon"):
-                shown = "node" if machine == "daemon" else machine
-                self._moved("node", name, str(source or ""), str(dest), actor.trigger or str(dest), actor.name, shown, actor.why)
+        moved = [machine for machine in MACHINES if before is None or getattr(before.life, machine) is not getattr(record.life, machine)]
+        if before is None:
+            moved = ["daemon"]
+        elif not moved and before.life != record.life:
+            moved = ["fence"]  # it has another holder
+        for machine in moved:
+            source, dest = "" if before is None else str(getattr(before.life, machine)), str(getattr(record.life, machine))
+            shown = "node" if machine == "daemon" else machine
+            self._moved("node", name, source, dest, actor.trigger or dest, actor.name, shown, actor.why, record.life)
 
-    def _moved(self, kind: str, name: str, source: str, dest: str, trigger: str, who: str, machine: str, why: str) -> None:
+    def _moved(
+        self,
+        kind: str,
+        name: str,
+        source: str,
+        dest: str,
+        trigger: str,
+        who: str,
+        machine: str,
+        why: str,
+        life: Life | NodeLife | None = None,
+    ) -> None:
         self.transitions += 1
         way = source if source == dest else f"{source or 'new'} -> {dest or 'gone'}"
         words = f"{name}: {machine} {way} ({', '.join(filter(None, (trigger, who)))})" + (f": {why}" if why else "")
-        fields = {"kind": kind, "name": name, "from": source, "to": dest, "trigger": trigger, "by": who, "machine": machine, "why": why}
-        self.note("record", words, **fields)
+        said = {"kind": kind, "name": name, "from": source, "to": dest, "trigger": trigger, "by": who, "machine": machine, "why": why}
+        self.note("record", words, **said, fields=life)
 
     # ---- what must hold
 
