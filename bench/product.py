@@ -256,7 +256,8 @@ def watches(lab: Lab) -> int:
 
 def process_of(host: Host) -> str:
     """Threads and memory of a host's pvcd."""
-    status = Path(f"/proc/{host.running()['pvcd']}/status").read_text()
+    pid = next(pid for pid, argv in host.processes().items() if any(word.endswith("/bin/pvcd") for word in argv))
+    status = Path(f"/proc/{pid}/status").read_text()
     threads, memory = (int(re.search(rf"{word}:\s+(\d+)", status)[1]) for word in ("Threads", "VmRSS"))
     return f"{threads} threads, {memory / 1024:.0f} MiB"
 

@@ -54,6 +54,7 @@ class Watcher:
         self._lab = lab
         self._copies: dict[tuple[int, str], Copy] = {}
         self._twice: dict[tuple[int, int], Twice] = {}
+        self._went_back: set[str] = set()
         self._sample = 0
         self._ending = threading.Event()
         self._lock = threading.Lock()
@@ -97,6 +98,13 @@ class Watcher:
             copies = list(self._copies.values())
         return [copy.guest for copy in copies if copy.guest.name == vm and copy.there and copy.last_at > since]
 
+    def goes_back(self, vm: str) -> None:
+        """Forget what ended copies of a guest did, and its ticks: it may go on from a moment before they began."""
+        there = {(guest.pid, guest.uuid) for guest in self._lab.guests()}
+        with self._lock:
+            self._went_back.add(vm)
+            self._copies = {key: copy for key, copy in self._copies.items() if copy.guest.name != vm or key in there}
+
     # -- Measuring -----------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
@@ -132,7 +140,7 @@ class Watcher:
                 self._twice.setdefault((other.guest.pid, guest.pid), Twice(guest.name, hosts))
 
     def _ticks_of_two(self) -> list[str]:
-        names = {copy.guest.name for copy in self._copies.values()}
+        names = {copy.guest.name for copy in self._copies.values()} - self._went_back
         twice = ((name, tick) for name in sorted(names) for tick in repeated(self._lab.ticks(name)))
         return [f"{name}: tick {tick.number} of boot {tick.boot} was printed twice" for name, tick in twice]
 
