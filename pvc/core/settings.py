@@ -38,5 +38,5 @@ class Settings:
         return self.throws_ticks * self.keepalive_interval_s
 
     def backoff_s(self, restarts: int) -> float:
-        """The wait before the next start of a VM that failed this many times in a row: 1, 2, 4, 8, 16 s."""
-        return 0.0 if restarts == 0 else float(2 ** min(restarts - 1, 4))
+        """The wait before the next start of a VM that failed this many times in a row: 0.5, 1, 2, 4, 8, then always 16 s."""
+        return 0.0 if restarts == 0 else 0.5 * 2 ** min(restarts - 1, 5)
