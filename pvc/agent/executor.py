@@ -158,13 +158,15 @@ class Executor:
             raise Stale
         boot = self.store.read(znodes.boot(name))
         seen = None if boot is None else Seen(boot.data, boot.version)
-        return node_change(Seen(known.record, known.version), life, self._transition(asked), self._relied(), seen)
+        path = znodes.events(name)
+        events = _seen_history(path, self.store.read(path))
+        return node_change(Seen(known.record, known.version), life, self._transition(asked), self._relied(), seen, events)
 
     def _join_change(self, asked: e.Fire, life: NodeLife) -> Change:
         me = self.known.me
         known = self.known.nodes[me]
-        paths = (znodes.boot(me), znodes.alive(me), znodes.stats(me))
-        boot, alive, stats = self.store.read_many(paths, sync=True).values()
+        paths = (znodes.boot(me), znodes.alive(me), znodes.stats(me), znodes.events(me))
+        boot, alive, stats, events = self.store.read_many(paths, sync=True).values()
         seen = Seen(known.record, known.version) if isinstance(known.record, NodeRecord) and known.version != NEVER_WRITTEN else None
         return join_change(
             me,
@@ -176,6 +178,7 @@ class Executor:
             boot=_seen_boot(me, boot),
             alive=_seen_boot(me, alive),
             stats=None if stats is None else stats.version,
+            events=_seen_history(znodes.events(me), events),
         )
 
     # ---- reading again

@@ -67,7 +67,7 @@ class NodeCommands:
         assert isinstance(life, NodeLife)
         snapshot = self.reader.snapshot()
         transition = Transition("flush", answer.row, By.CLIENT, self.who, f"cli-{uuid4().hex[:16]}", self.now(), why)
-        change = node_change(Seen(record, node.version), life, transition, snapshot.relied())
+        change = node_change(Seen(record, node.version), life, transition, snapshot.relied(), events=self.reader.events(name))
         version = self.writer.write(change, _written(name, transition.request))
         return Told(name, record.life, version, node.alive)
 

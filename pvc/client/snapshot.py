@@ -120,7 +120,13 @@ class Reader:
 
     def history(self, uuid: str) -> Seen[History] | Unreadable | None:
         """The last transitions of this VM."""
-        path = znodes.history(uuid)
+        return self._history(znodes.history(uuid))
+
+    def events(self, node: str) -> Seen[History] | Unreadable | None:
+        """The last transitions of this node."""
+        return self._history(znodes.events(node))
+
+    def _history(self, path: str) -> Seen[History] | Unreadable | None:
         znode = self.store.read(path)
         if znode is None:
             return None

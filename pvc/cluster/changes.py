@@ -143,19 +143,14 @@ def history_entry(transition: Transition, of: str, old: Life | NodeLife, new: Li
     )
 
 
-def history_ops(path: str, seen: HistorySeen, entry: HistoryEntry) -> tuple[Op, ...]:
+def history_ops(path: str, seen: HistorySeen, *entries: HistoryEntry) -> tuple[Op, ...]:
     """Append to a history; one that cannot be read is left as it is, for whoever can."""
     if isinstance(seen, Unreadable):
         return ()
     if seen is None:
-        return (Create(path, encode_history(path, History((entry,)))),)
-    kept = (*seen.value.entries, entry)[-MAX_HISTORY_ENTRIES:]
+        return (Create(path, encode_history(path, History(entries))),)
+    kept = (*seen.value.entries, *entries)[-MAX_HISTORY_ENTRIES:]
     return (Set(path, encode_history(path, replace(seen.value, entries=kept)), seen.version),)
-
-
-def with_event(change: Change, me: str, events: HistorySeen, entry: HistoryEntry) -> Change:
-    """The same change, told in the events of the daemon that makes it; their one writer keeps their version."""
-    return replace(change, ops=(*change.ops, *history_ops(znodes.events(me), events, entry)))
 
 
 # ---- index

@@ -7,14 +7,16 @@ daemon still sends is accepted, because each of its writes checks the version it
 from dataclasses import dataclass, field, replace
 
 from pvc.cluster import znodes
+from pvc.cluster.changes import HistorySeen, history_entry, history_ops
 from pvc.cluster.commit import Change
 from pvc.cluster.evidence import NotRead, Relied, Seen, Transition, holder_guards, node_guards
 from pvc.cluster.formats import encode_boot, encode_history, encode_node, encode_stats
 from pvc.cluster.names import checked_token, clipped
-from pvc.cluster.records import MAX_WHY, MAX_WORDS, Boot, FenceDetail, Fencing, History, Machine, NodeRecord, NodeStats
+from pvc.cluster.records import MAX_WHY, MAX_WORDS, Boot, FenceDetail, Fencing, History, HistoryEntry, Machine, NodeRecord, NodeStats
 from pvc.cluster.store import Check, Create, Delete, Op, Set, version_after
 from pvc.errors import Refused
 from pvc.fsm.states import Daemon, Fence
+from pvc.fsm.tables import FIELDS
 from pvc.fsm.views import NodeLife
 
 
@@ -30,18 +32,23 @@ class Joining:
 
 
 def node_change(
-    seen: Seen[NodeRecord], life: NodeLife, transition: Transition, relied: Relied, boot: Seen[bytes] | None = None
+    seen: Seen[NodeRecord],
+    life: NodeLife,
+    transition: Transition,
+    relied: Relied,
+    boot: Seen[bytes] | None = None,
+    events: HistorySeen = None,
 ) -> Change:
     """The write by which a node's record becomes this life; to join is `join_change`.
 
-    `boot` is the node's boot record, data and version, which a proof of death writes anew. Raises `NotRead` when the row relied on more
-    than `relied` tells.
+    `boot` is the node's boot record, data and version, which a proof of death writes anew; `events` its last transitions, which this one
+    joins where they were read. Raises `NotRead` when the row relied on more than `relied` tells.
     """
     old = seen.value
     if not transition.row.writes:
         raise ValueError(f"'{transition.row}' only gives orders: there is nothing to write")
     record = replace(old, life=life, fence=_fence(old, life, transition), request=checked_token(transition.request))
-    ops: tuple[Op, ...] = (Set(znodes.node(old.name), encode_node(record), seen.version),)
+    ops: tuple[Op, ...] = (Set(znodes.node(old.name), encode_node(record), seen.version), *_told(old, life, transition, events))
     if life.daemon is Daemon.fenced and old.life.daemon is not Daemon.fenced:
         if boot is None:
             raise NotRead(f"'{transition.row}' takes the boot token from {old.name}, whose boot record was not read")
@@ -61,12 +68,13 @@ def join_change(
     boot: Seen[Boot] | None,
     alive: Seen[Boot] | None,
     stats: int | None = None,
+    events: HistorySeen = None,
 ) -> Change:
     """The write by which a daemon enters: record, boot record, proof of life and first keepalive at once, and never one without the others
     (H73).
 
     `seen` and `boot` are None for a node that never was here. `alive` is a proof of life that is still there,
-    `stats` the version of the statistics of a node that was here. Raises Refused when that is
+    `stats` the version of the statistics of a node that was here, `events` its last transitions. Raises Refused when that proof of life is
     of another kernel boot: it may belong to another machine under the same name (H77); ours of an earlier boot goes with its session.
     """
     if alive is not None and alive.value.boot != joining.boot:
@@ -89,7 +97,8 @@ def join_change(
     ops: tuple[Op, ...] = (
         _put(znodes.boot(name), encode_boot(name, entered), boot),
         _put(znodes.node(name), encode_node(record), seen),
-        *(_below(name, joining.stats) if seen is None else _first_keepalive(name, joining.stats, stats)),
+        *(_below(name, joining.stats, _entries(old, life, transition)) if seen is None else _first_keepalive(name, joining.stats, stats)),
+        *(() if seen is None else _told(old, life, transition, events)),
         *former,
         Create(znodes.alive(name), encode_boot(name, entered), ephemeral=True),
     )
@@ -104,12 +113,27 @@ def _first_keepalive(name: str, stats: NodeStats, version: int | None) -> tuple[
     return () if version is None else (Set(znodes.stats(name), encode_stats(name, stats), version),)
 
 
-def _below(name: str, stats: NodeStats) -> tuple[Create, ...]:
+def _below(name: str, stats: NodeStats, entries: tuple[HistoryEntry, ...]) -> tuple[Create, ...]:
     return (
         Create(znodes.index(name)),
         Create(znodes.stats(name), encode_stats(name, stats)),
-        Create(znodes.events(name), encode_history(znodes.events(name), History())),
+        Create(znodes.events(name), encode_history(znodes.events(name), History(entries))),
     )
+
+
+def _told(old: NodeRecord, life: NodeLife, transition: Transition, events: HistorySeen) -> tuple[Op, ...]:
+    """The transition in the node's list; nothing where that was not read: it costs the list its past, and nothing else."""
+    return () if events is None else history_ops(znodes.events(old.name), events, *_entries(old, life, transition))
+
+
+def _entries(old: NodeRecord, life: NodeLife, transition: Transition) -> tuple[HistoryEntry, ...]:
+    """What fired, and what moved along with it in another machine of the node."""
+    first = history_entry(transition, old.name, old.life, life)
+    along = transition.row.joint
+    if along is None or getattr(old.life, FIELDS[along[0]]) is getattr(life, FIELDS[along[0]]):
+        return (first,)
+    moved = {"source": str(getattr(old.life, FIELDS[along[0]])), "dest": str(getattr(life, FIELDS[along[0]]))}
+    return first, replace(first, machine=along[0], trigger=along[1], **moved)
 
 
 def token_of(change: Change, name: str) -> int:

@@ -56,7 +56,7 @@ def index_entry(name: str, uuid: str) -> str:
 
 
 def events(name: str) -> str:
-    """What a node's daemon did last."""
+    """A node's last transitions."""
     return f"{node(name)}/events"
 
 
@@ -112,11 +112,11 @@ LAYOUT = (
     Entry(f"{NODES}/<node>/stats", "stats", "that node's daemon, with each keepalive", "nobody", "What the node has and uses, as last measured."),
     Entry(f"{NODES}/<node>/domains", "", "nobody", "that node's daemon, its children", "Parent of the node's index."),
     Entry(f"{NODES}/<node>/domains/<uuid>", "empty", "whoever changes the VM's record, in the same write", "nobody", "Index: the VM's record names this node as its owner, target or home."),
-    Entry(f"{NODES}/<node>/events", "history", "that node's daemon", "whoever follows the cluster", "What the node's daemon did last, oldest first."),
+    Entry(f"{NODES}/<node>/events", "history", "whoever changes the record, in the same write", "whoever follows the cluster", "The node's last transitions, oldest first."),
     Entry(DOMAINS, "", "nobody", "every daemon, its children", "Parent of the VM records."),
     Entry(f"{DOMAINS}/<uuid>", "domain", "clients, and the daemons of its owner, target, home and fencer", "the daemons of the nodes it names", "The VM: what is wanted, what is, who owns it, and the operation in flight."),
     Entry(f"{DOMAINS}/<uuid>/g-<gen>", "empty", "clients and owners, with the record", "nobody", "Each write to the VM checks that this exists: a VM undefined and defined again with the same UUID is another one."),
     Entry(f"{DOMAINS}/<uuid>/xml", "xml", "clients", "nobody", "The VM as libvirt is to start it, unchanged."),
-    Entry(f"{DOMAINS}/<uuid>/history", "history", "whoever changes the record, in the same write", "nobody", "The VM's last transitions, oldest first."),
+    Entry(f"{DOMAINS}/<uuid>/history", "history", "whoever changes the record, in the same write", "whoever follows the cluster", "The VM's last transitions, oldest first."),
 )
 # fmt: on

@@ -3,7 +3,7 @@
 from itertools import count
 
 from pvc.cluster import znodes
-from pvc.cluster.changes import create_cluster, define_change, domain_change, history_entry, named, with_event
+from pvc.cluster.changes import create_cluster, define_change, domain_change, named
 from pvc.cluster.commit import commit
 from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.evidence import Relied, Seen, Transition
@@ -67,14 +67,15 @@ class SmallCluster:
 
     def history(self, uuid=UUID):
         """What happened to the VM."""
-        path = znodes.history(uuid)
-        found = self.seen(path, lambda data: decode_history(path, data))
-        return found.value if found and isinstance(found.value, Unreadable) else found
+        return self._history(znodes.history(uuid))
 
     def events(self, node):
-        """What a node's daemon did."""
-        path = znodes.events(node)
-        return self.seen(path, lambda data: decode_history(path, data))
+        """What happened to a node."""
+        return self._history(znodes.events(node))
+
+    def _history(self, path):
+        found = self.seen(path, lambda data: decode_history(path, data))
+        return found.value if found and isinstance(found.value, Unreadable) else found
 
     def facts(self):
         """What every process knows of the nodes."""
@@ -123,7 +124,8 @@ class SmallCluster:
         alive = self.seen(znodes.alive(name), lambda data: decode_boot(name, data))
         joining = Joining(kernel, Machine(cpus=8, memory_mib=32768), "10.0.0.1", Fencing())
         transition = self.transition(move.table, move.row, move.by, name)
-        return join_change(name, RULES.after(move), joining, transition, self.relied(name), seen=known, boot=boot, alive=alive)
+        found = {"seen": known, "boot": boot, "alive": alive, "events": self.events(name)}
+        return join_change(name, RULES.after(move), joining, transition, self.relied(name), **found)
 
     def join(self, name, kernel=None):
         """A daemon starts."""
@@ -141,7 +143,8 @@ class SmallCluster:
         move = RULES.node_moves(me, node, self.facts(), watch, own)[0]
         znode = self.client.read(znodes.boot(node))
         transition = self.transition(move.table, move.row, move.by, me)
-        return node_change(self.node(node), RULES.after(move), transition, relied or self.relied(me), Seen(znode.data, znode.version))
+        seen = Seen(znode.data, znode.version)
+        return node_change(self.node(node), RULES.after(move), transition, relied or self.relied(me), seen, self.events(node))
 
     def move_node(self, me, node, own=Self(), watch=Watch()):  # noqa: B008
         """Write it."""
@@ -164,8 +167,7 @@ class SmallCluster:
         transition = self.transition(move.table, move.row, move.by, me or ROOT, move.view.choice)
         life = RULES.after(move)
         children = self.client.children(znodes.domain(uuid))
-        change = domain_change(seen, life, transition, relied or self.relied(me), self.history(uuid), children)
-        return change if me is None else with_event(change, me, self.events(me), history_entry(transition, "web1", seen.value.life, life))
+        return domain_change(seen, life, transition, relied or self.relied(me), self.history(uuid), children)
 
     def move(self, me, *arguments, **options):
         """A daemon does the next thing."""
@@ -192,7 +194,7 @@ class SmallCluster:
         view = NodeView(seen.value.life, node, alive=node in self.client.children(znodes.ALIVE))
         row = next(row for row in table.rows_for(trigger) if row.by & By.CLIENT and row.refuse(view) is None)
         life, transition = after(table, row, view), self.transition(table, row, By.CLIENT, ROOT)
-        return node_change(seen, life, transition, self.relied(), Seen(znode.data, znode.version))
+        return node_change(seen, life, transition, self.relied(), Seen(znode.data, znode.version), self.events(node))
 
     # -- What must be true at any time
 

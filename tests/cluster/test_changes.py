@@ -84,7 +84,6 @@ def test_a_vm_lives_and_the_tree_agrees_at_every_step(cluster):
     assert (entries[1].source, entries[1].dest, entries[1].by, entries[1].who) == ("stop", "place", "client", ROOT)
     assert (entries[5].machine, entries[5].source, entries[5].dest, entries[5].who) == ("migration", "asked", "accepted", "n3")
     assert entries[-1].request == record.request
-    assert [entry.trigger for entry in cluster.events("n2").value.entries] == ["claim", "started", "begin", "hand_over"]
     cluster.ask("undefine")
     assert cluster.check() is None
     assert [path for path in cluster.tree() if UUID in path or "web1" in path] == []

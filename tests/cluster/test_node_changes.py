@@ -235,3 +235,30 @@ def test_an_order_is_not_written(cluster):
 def test_the_versions_of_a_read_are_needed(dead):
     with pytest.raises(NotRead):
         dead.change_of_node("n2", "n1", watch=DUE, relied=replace(dead.relied("n2"), config=None))
+
+
+# ---- its past
+
+
+def test_a_node_keeps_its_last_transitions_whoever_made_them(dead):
+    dead.join("n1")
+    entries = dead.events("n1").value.entries
+    assert [(entry.machine, entry.trigger, entry.source, entry.dest, entry.who) for entry in entries] == [
+        ("node", "join", "stop", "init", "n1"),
+        ("node", "ready", "init", "run", "n1"),
+        ("fence", "suspect", "none", "evidence", "n2"),
+        ("fence", "declare", "evidence", "throws", "n2"),
+        ("node", "die", "run", "dead", "n2"),
+        ("node", "join", "dead", "init", "n1"),
+        ("fence", "clear", "throws", "none", "n1"),
+    ]
+    assert {entry.of for entry in entries} == {"n1"}
+
+
+def test_a_past_that_cannot_be_read_stops_nobody(cluster):
+    path = znodes.events("n1")
+    cluster.client.multi([Set(path, b"?", cluster.client.read(path).version)])
+    cluster.die("n1")
+    cluster.move_node("n2", "n1", watch=SUSPECT)
+    assert cluster.node("n1").value.life.fence is Fence.evidence
+    assert cluster.client.read(path).data == b"?"
