@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lab.bmc import MODES
 from lab.lab import Lab
-from lab.place import HOSTS, labs
+from lab.place import Layout, labs
 from lab.services import REPOSITORY
 from pvc.errors import PvcError
 
@@ -40,7 +40,7 @@ def command(*words: str) -> Callable[[C], C]:
 # -- Everything --------------------------------------------------------------------------------------------------------
 
 
-@command("--no-pvcd")
+@command("--no-pvcd", "--hosts", "--servers")
 def up(lab: Lab, options: argparse.Namespace) -> None:
     """bring a lab up"""
     _need_root()
@@ -70,7 +70,7 @@ def status(lab: Lab, options: argparse.Namespace) -> int | None:
         return 1
     print(f"export PVC_ZOOKEEPER={lab.zookeeper}\n")
     cuts = lab.cuts()
-    for host in lab.hosts.values():
+    for host in lab.machines.values():
         running = host.running()
         parts = [f"{name}{f' ({mode})' if name == 'zookeeper' and (mode := host.zookeeper_mode()) else ''}" for name in running]
         print(f"{host.name}  {'on ' if host.is_on else 'OFF'}  {host.address:<12} {', '.join(parts)}")
@@ -208,8 +208,8 @@ def chassis(lab: Lab, options: argparse.Namespace) -> int:
 # -- The line ----------------------------------------------------------------------------------------------------------
 
 _WORDS: dict[str, dict[str, object]] = {
-    "host": {"choices": HOSTS},
-    "peers": {"nargs": "*", "choices": [*HOSTS, "client", []]},
+    "host": {},
+    "peers": {"nargs": "*"},
     "mode": {"choices": [*MODES, "silent"]},
     "service": {"choices": ["pvcd", "libvirtd", "zookeeper", "console"], "nargs": "?", "default": "pvcd"},
     "vm": {},
@@ -217,6 +217,10 @@ _WORDS: dict[str, dict[str, object]] = {
     "--seconds": {"type": float, "default": 45.0},
     "--after": {"type": float},
     "--no-pvcd": {"action": "store_true"},
+    "--hosts": {"type": int, "choices": range(1, 10), "default": 3, "help": "how many hosts (default: 3)", "metavar": "N"},
+    "--servers": {
+        "type": int, "choices": (0, 3, 5), "default": 0, "help": "so many ZooKeeper servers beside the hosts", "metavar": "N",
+    },
     "--disk": {"action": "store_true"},
     "--deaf": {"action": "store_true"},
     "--dirty": {"type": int, "default": 0, "metavar": "MIB"},
@@ -234,13 +238,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             part.add_argument(word, **_WORDS[word])  # type: ignore[arg-type]
     options = parser.parse_args(arguments)
     try:
-        lab = Lab(options.name, pvcd=not getattr(options, "no_pvcd", False))
+        layout = Layout(options.hosts, options.servers) if options.command == "up" else None
+        lab = Lab(options.name, pvcd=not getattr(options, "no_pvcd", False), layout=layout)
         if options.command not in ("up", "down", "status", "list") and not lab.place.exists:
             raise PvcError(f'there is no lab called "{options.name}"', f"{_call(lab)} up")
+        _check_hosts(lab, options)
         return COMMANDS[options.command][0](lab, options) or 0
     except PvcError as error:
         print(f"{error}{f'. Next: {error.next_step}' if error.next_step else ''}", file=sys.stderr)
         return error.exit_code
+
+
+def _check_hosts(lab: Lab, options: argparse.Namespace) -> None:
+    named = [*([options.host] if hasattr(options, "host") else []), *getattr(options, "peers", [])]
+    absent = [name for name in named if name not in (*lab.machines, "client")]
+    if absent:
+        raise PvcError(f"this lab has no {absent[0]}", f"name one of {', '.join(lab.machines)}")
 
 
 def _need_root() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from lab import init
 from lab.control import Control
 from lab.host import Host
-from lab.place import HOSTS, Place
+from lab.place import Place
 from lab.services import BMC_PASSWORD, BMC_USER, REPOSITORY, Service
 from lab.shell import run
 from lab.wait import wait_until
@@ -100,11 +100,24 @@ class Bmc:
         """It answers again, in the mode it had."""
         self._control.thaw(self._host.name)
 
+    def orders(self) -> list[tuple[float, str]]:
+        """What it was told to do since the lab was reset: when, in seconds of the wall clock, and "off", "on" or "reset"."""
+        file = self._directory / "orders"
+        lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [(at, "reset" if what == "reset" else "off" if value == "0" else "on") for at, what, value in lines]
+
+    def forget_orders(self) -> None:
+        """Begin to take them down anew."""
+        (self._directory / "orders").unlink(missing_ok=True)
+
     # -- What it does with an order ------------------------------------------------------------------------------------
 
     def chassis(self, *order: str) -> int:
         """`get power`, `set power 0|1` or `set reset 1`, as its responder asks; prints the answer, returns the exit code."""
         kept = self._kept()
+        if order[0] == "set":
+            with (self._directory / "orders").open("a") as orders:
+                orders.write(json.dumps([time.time(), *order[1:]]) + "\n")
         if kept["mode"] == "broken":
             return 1
         if order[0] == "get":
@@ -169,7 +182,7 @@ class Bmcs:
                 [*inside, sys.executable, "-S", "-E", "-B", str(INIT), str(self._directory), "", *self._place.leash],
                 cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_until(lambda: len(self._control.running()) == len(HOSTS), START_TIMEOUT_S, "the BMCs start")
+        wait_until(lambda: len(self._control.running()) == len(self._by_host), START_TIMEOUT_S, "the BMCs start")
 
     def stop(self) -> None:
         """End them."""
@@ -183,3 +196,4 @@ class Bmcs:
         for bmc in self._by_host.values():
             bmc.answer()
             bmc.behave("well")
+            bmc.forget_orders()

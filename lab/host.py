@@ -8,15 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab import guests, init, services, zookeeper
 from lab.control import Control
-from lab.network import PORTS, Rack, both_ways
+from lab.network import Rack, both_ways
 from lab.place import Place
 from lab.services import CLIENT_PORT, LIBVIRT_PORT
 from lab.shell import TIMEOUT_S, run
@@ -112,6 +113,7 @@ class Host:
         self._rack.forget(self.name)
         self._rack.plug(self.name)
         (self.directory / "boot_id").write_text(f"{uuid.uuid4()}\n")
+        self._note_power("on")
         runtime = self.directory / "root" / "run"
         shutil.rmtree(runtime)
         runtime.mkdir()
@@ -128,6 +130,17 @@ class Host:
             self._control.kill()
             _wait_for(self.directory)
             self._rack.forget(self.name)
+            self._note_power("off")
+
+    def power_history(self) -> list[tuple[float, bool]]:
+        """Since when it was on, or off: seconds of the wall clock, oldest first."""
+        lines = [line.split() for line in (self.directory / "power").read_text().splitlines()]
+        return [(float(at), word == "on") for at, word in lines]
+
+    def _note_power(self, word: str) -> None:
+        if self.directory.exists():
+            with (self.directory / "power").open("a") as power:
+                power.write(f"{time.time()} {word}\n")
 
     @contextmanager
     def _switching(self) -> Iterator[None]:
@@ -157,6 +170,11 @@ class Host:
         return self.log("console").strip()[-500:] or "it says nothing"
 
     # -- Services ------------------------------------------------------------------------------------------------------
+
+    @property
+    def services(self) -> list[str]:
+        """The names of its services, in the order in which they start."""
+        return list(services.services(self._place, self.name, pvcd=True))
 
     def write_services(self) -> None:
         """Tell its first process what to run."""
@@ -195,6 +213,19 @@ class Host:
     def stop_pvcd(self) -> int | None:
         """End its pvcd as systemd does, with SIGTERM; returns its exit code."""
         return self.stop("pvcd")
+
+    def freeze_all(self) -> None:
+        """Stop every process of it with SIGSTOP, guests included, but for its first one: the machine hangs."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw_all(self) -> None:
+        """Let all of them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        for pid in self.processes().keys() - {self.init_pid()}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill_pvcd(self, number: int = signal.SIGKILL) -> int | None:
         """End its pvcd without a chance to say goodbye, or with another signal."""
@@ -257,17 +288,17 @@ class Host:
 
     def cut(self, *peers: "str | Host") -> None:
         """Cut it off from these, or from everybody: what is sent is lost in silence."""
-        self._rack.cut(both_ways(self.name, _names(peers)))
+        self._rack.cut(both_ways(self.name, self._names(peers)))
 
     def heal(self, *peers: "str | Host") -> None:
         """Let it reach these, or everybody, again."""
-        self._rack.heal(both_ways(self.name, _names(peers)))
+        self._rack.heal(both_ways(self.name, self._names(peers)))
         if not peers and self.is_on:
             self._rack.carrier(self.name, True)
 
     def deafen(self, *peers: "str | Host") -> None:
         """Lose what these, or all, send to it, but not what it sends."""
-        self._rack.cut([(peer, self.name) for peer in _names(peers) if peer != self.name])
+        self._rack.cut([(peer, self.name) for peer in self._names(peers) if peer != self.name])
 
     def pull_cable(self) -> None:
         """Cut it off so that it notices at once: its interface has no carrier. `heal` plugs it in again."""
@@ -277,9 +308,8 @@ class Host:
         """Let at most so many Mbit/s through to it; None lifts that."""
         self._rack.slow(self.name, rate_mbit)
 
-
-def _names(peers: "tuple[str | Host, ...]") -> list[str]:
-    return [peer if isinstance(peer, str) else peer.name for peer in peers] or list(PORTS)
+    def _names(self, peers: "tuple[str | Host, ...]") -> list[str]:
+        return [peer if isinstance(peer, str) else peer.name for peer in peers] or list(self._rack.ports)
 
 
 def _wait_for(directory: Path) -> None:

@@ -13,7 +13,7 @@ from lab.bmc import Bmcs
 from lab.guests import Tick, build, guest_xml, read_ticks
 from lab.host import Guest, Host
 from lab.network import Pair, Rack
-from lab.place import HOSTS, ROOT, Place, labs, one_at_a_time
+from lab.place import ROOT, Layout, Place, labs, one_at_a_time
 from lab.services import build_shared_folder_library
 from lab.shell import TIMEOUT_S, run
 from lab.wait import wait_until
@@ -25,15 +25,18 @@ START_TIMEOUT_S = 90
 class Lab:
     """Three hosts with everything. As a context manager it is up inside, and nothing of it is left afterwards.
 
-    `leashed`: the lab ends with this process, however that ends. `pvcd`: whether pvcd starts with a host.
+    `leashed`: the lab ends with this process, however that ends. `pvcd`: whether pvcd starts with a host. `layout`: of how many machines
+    it consists, if it is not three; one that runs already keeps its own.
     """
 
-    def __init__(self, name: str = "lab", *, leashed: bool = False, pvcd: bool = True) -> None:
-        self.place = Place(name)
+    def __init__(self, name: str = "lab", *, leashed: bool = False, pvcd: bool = True, layout: Layout | None = None) -> None:
+        self.place = Place(name, layout)
         self._leashed, self._pvcd = leashed, pvcd
         self._lock: IO[str] | None = None
         self._rack = Rack(self.place)
-        self.hosts = {host: Host(self.place, self._rack, host) for host in HOSTS}
+        self.machines = {name: Host(self.place, self._rack, name) for name in self.place.machines}
+        self.hosts = {name: self.machines[name] for name in self.place.hosts}
+        self.servers = {name: self.machines[name] for name in self.place.servers}
         self._bmcs: Bmcs | None = None
 
     @property
@@ -44,7 +47,7 @@ class Lab:
         return self._bmcs
 
     def __getitem__(self, host: str) -> Host:
-        return self.hosts[host]
+        return self.machines[host]
 
     def __enter__(self) -> "Lab":
         self.start()
@@ -63,7 +66,7 @@ class Lab:
         self._claim()
         try:
             self._create()
-            for host in self.hosts.values():
+            for host in self.machines.values():
                 host.power_on()
             self.wait()
             if self._pvcd:
@@ -78,7 +81,7 @@ class Lab:
             self._take_down()
 
     def _take_down(self) -> None:
-        for host in self.hosts.values():
+        for host in self.machines.values():
             host.power_off()
         if (self.place.directory / "bmc").exists():
             self.bmcs.stop()
@@ -91,7 +94,7 @@ class Lab:
 
     def wait(self) -> None:
         """Wait until the ensemble serves and each libvirtd answers."""
-        wait_until(self.has_quorum, START_TIMEOUT_S, "the ZooKeeper servers of all hosts serve")
+        wait_until(self.has_quorum, START_TIMEOUT_S, "all ZooKeeper servers serve")
         for host in self.hosts.values():
             wait_until(lambda host=host: host.libvirt_answers, START_TIMEOUT_S, f"libvirtd of {host.name} answers")  # type: ignore[misc]
 
@@ -105,6 +108,7 @@ class Lab:
                 here = f'a lab called "{self.place.name}" is there already'
                 raise PvcError(here, f"tools/lab --name {self.place.name} status, or … down")
             self.place.directory.mkdir(parents=True)
+            self.place.keep_layout()
             if self._leashed:
                 self._lock = self.place.owner_lock.open("w")
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -121,7 +125,7 @@ class Lab:
         build(self.place.shared)
         build_shared_folder_library(self.place)
         self._rack.create()
-        for host in self.hosts.values():
+        for host in self.machines.values():
             host.prepare()
         self.bmcs.start()
 
@@ -129,16 +133,16 @@ class Lab:
 
     def cut(self, host: str, *peers: str) -> None:
         """Cut a host off from these, or from everybody: what is sent either way is lost in silence."""
-        self.hosts[host].cut(*peers)
+        self[host].cut(*peers)
 
     def heal(self, host: str, *peers: str) -> None:
         """End that."""
-        self.hosts[host].heal(*peers)
+        self[host].heal(*peers)
 
     def heal_all(self) -> None:
         """End every cut, plug in every cable, and let every link be fast."""
         self._rack.heal(self._rack.cuts())
-        for host in self.hosts.values():
+        for host in self.machines.values():
             if host.is_on:
                 self._rack.carrier(host.name, True)
                 host.slow(None)
@@ -149,12 +153,12 @@ class Lab:
 
     def kill_ensemble(self) -> None:
         """Kill every ZooKeeper server."""
-        for host in self.hosts.values():
+        for host in self.servers.values():
             host.kill("zookeeper")
 
     def start_ensemble(self) -> None:
         """Start every ZooKeeper server, and wait until they serve."""
-        for host in self.hosts.values():
+        for host in self.servers.values():
             host.start("zookeeper")
         wait_until(self.has_quorum, START_TIMEOUT_S, "the ZooKeeper servers serve again")
 
@@ -163,7 +167,7 @@ class Lab:
     @property
     def zookeeper(self) -> str:
         """Where the cluster is, as a client on this machine is told it."""
-        return ",".join(host.zookeeper for host in self.hosts.values()) + services.CHROOT
+        return ",".join(host.zookeeper for host in self.servers.values()) + services.CHROOT
 
     def pvc(self, *words: str, check: bool = True, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
         """Run the client on this machine, as a person would; PvcError when it fails and `check` is set."""
@@ -177,7 +181,7 @@ class Lab:
 
     def has_quorum(self) -> bool:
         """Whether every server that has power serves, and one of them leads."""
-        modes = [host.zookeeper_mode() for host in self.hosts.values() if host.is_on]
+        modes = [host.zookeeper_mode() for host in self.servers.values() if host.is_on]
         return all(modes) and modes.count("leader") == 1
 
     def leader(self) -> Host:
@@ -186,7 +190,7 @@ class Lab:
         return found[0]
 
     def _leaders(self) -> list[Host]:
-        return [host for host in self.hosts.values() if host.zookeeper_mode() == "leader"]
+        return [host for host in self.servers.values() if host.zookeeper_mode() == "leader"]
 
     # -- Guests --------------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,10 @@ reaches the BMCs, always. The machine itself has one port in the first, under wh
 import json
 from collections.abc import Iterable
 
-from lab.place import HOSTS, Place
+from lab.place import Place
 from lab.shell import batch, run
 
 CLIENT = "client"
-PORTS = (*HOSTS, CLIENT)
 RULES = """
 table bridge lab {
     set cut { type ifname . ifname; }
@@ -27,11 +26,16 @@ class Rack:
     def __init__(self, place: Place) -> None:
         self._place = place
 
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """What the first switch connects: every host, and the machine itself."""
+        return (*self._place.machines, CLIENT)
+
     def create(self) -> None:
         """Set up the switches, the machine's port and the addresses of the BMCs."""
         place = self._place
         run("ip", "netns", "add", place.rack)
-        addresses = [f"address add {place.bmc_address(host)}/24 dev management" for host in HOSTS]
+        addresses = [f"address add {place.bmc_address(host)}/24 dev management" for host in place.hosts]
         batch(
             ["link set lo up", "link add data type bridge", "link add management type bridge", "link set data up",
              "link set management up", *addresses],
@@ -55,7 +59,7 @@ class Rack:
     def plug(self, host: str) -> None:
         """Give a host that is off its network: a new one, or connections of its last life would say goodbye now."""
         place = self._place
-        number = HOSTS.index(host) + 1
+        number = place.machines.index(host) + 1
         run("ip", "netns", "add", place.namespace(host))
         batch(["link set lo up"], place.namespace(host))
         links = ((host, "eth0", "data", place.address(host)), (f"{host}-m", "eth1", "management", place.management_address(host)))

@@ -7,13 +7,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.shell import run
 from pvc.errors import PvcError
 
 ROOT = Path("/var/lib/pvc-lab")
-HOSTS = ("hv1", "hv2", "hv3")
 DOMAIN = "pvc.lab"
 # An interface name has 15 characters, and "pvc-" goes before it.
 NAME = re.compile(r"[a-z][a-z0-9]{0,10}")
@@ -21,10 +21,18 @@ CLIENT = 254
 BMC = 100
 
 
-class Place:
-    """The names and paths of one lab."""
+@dataclass(frozen=True)
+class Layout:
+    """Hosts for guests, and machines that run a ZooKeeper server and nothing else; without any of those, each host runs a server."""
 
-    def __init__(self, name: str) -> None:
+    hosts: int = 3
+    servers: int = 0
+
+
+class Place:
+    """The names and paths of one lab. Without a layout it has that of the lab of this name, or the usual one where there is none."""
+
+    def __init__(self, name: str, layout: Layout | None = None) -> None:
         if not NAME.fullmatch(name):
             raise PvcError(f'"{name}" cannot name a lab', "take at most 11 small letters and digits, a letter first")
         self.name = name
@@ -32,11 +40,23 @@ class Place:
         self.shared = self.directory / "shared"
         # The namespace that holds the switches, and the interface that leads from the machine into it.
         self.rack = self.port = f"pvc-{name}"
+        self.layout = layout or self._read_layout()
+        self.hosts = tuple(f"hv{number}" for number in range(1, self.layout.hosts + 1))
+        self.servers = tuple(f"zk{number}" for number in range(1, self.layout.servers + 1)) or self.hosts
+        self.machines = tuple(dict.fromkeys((*self.hosts, *self.servers)))
 
     @property
     def exists(self) -> bool:
         """Whether anything of such a lab is on the machine, be it only the rest of a failed start."""
         return self.directory.exists()
+
+    def keep_layout(self) -> None:
+        """Let every other process know it."""
+        (self.directory / "layout.json").write_text(json.dumps(asdict(self.layout)))
+
+    def _read_layout(self) -> Layout:
+        file = self.directory / "layout.json"
+        return Layout(**json.loads(file.read_text())) if file.exists() else Layout()
 
     def namespace(self, host: str) -> str:
         """The network namespace of a host."""
@@ -79,15 +99,15 @@ class Place:
 
     def address(self, host: str) -> str:
         """On the network that can be cut."""
-        return str(self._network(0)[HOSTS.index(host) + 1])
+        return str(self._network(0)[self.machines.index(host) + 1])
 
     def management_address(self, host: str) -> str:
         """On the network that cannot: it leads to the BMCs and nowhere else."""
-        return str(self._network(1)[HOSTS.index(host) + 1])
+        return str(self._network(1)[self.machines.index(host) + 1])
 
     def bmc_address(self, host: str) -> str:
         """Of the BMC that switches this host."""
-        return str(self._network(1)[BMC + HOSTS.index(host) + 1])
+        return str(self._network(1)[BMC + self.machines.index(host) + 1])
 
     @property
     def client_address(self) -> str:
@@ -97,7 +117,7 @@ class Place:
     def hosts_file(self) -> str:
         """An /etc/hosts with every name in this lab."""
         lines = ["127.0.0.1 localhost"]
-        for host in HOSTS:
+        for host in self.machines:
             lines.append(f"{self.address(host)} {host}.{DOMAIN} {host}")
             lines.append(f"{self.bmc_address(host)} {host}-lom.{DOMAIN} {host}-lom")
         return "\n".join(lines) + "\n"

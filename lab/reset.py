@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -21,12 +22,14 @@ def reset(lab: Lab) -> None:
     lab.place.without_pvcd.touch()
     lab.heal_all()
     lab.bmcs.reset()
-    for host in lab.hosts.values():
+    for host in lab.machines.values():
         host.power_on()
-        host.kill("pvcd")
-        for service in ("zookeeper", "libvirtd"):
-            host.thaw(service)
-            host.start(service)
+        for service in host.services:
+            if service == "pvcd":
+                host.kill(service)
+            else:
+                host.thaw(service)
+                host.start(service)
     for host in lab.hosts.values():
         _kill_guests(host)
     lab.wait()
@@ -34,20 +37,21 @@ def reset(lab: Lab) -> None:
         _forget(host)
     for disk in lab.place.shared.glob("*.qcow2"):
         disk.unlink()
-    _wipe(",".join(host.zookeeper for host in lab.hosts.values()))
+    _wipe(",".join(host.zookeeper for host in lab.servers.values()))
 
 
-def new_cluster(lab: Lab, **options: str) -> None:
-    """Create a cluster, start pvcd everywhere with these options in its configuration, and wait until each node works.
+def new_cluster(lab: Lab, nodes: Sequence[str] = (), **options: str) -> None:
+    """Create a cluster, start pvcd on these hosts, or all, with these options in its configuration, and wait until each node works.
 
     From then on pvcd also starts when a host gets its power back.
     """
     lab.pvc("init", "lab", "--yes")
     lab.place.without_pvcd.unlink(missing_ok=True)
-    for host in lab.hosts.values():
-        host.write_pvcd_conf(**options)
-        host.start_pvcd()
-    wait_until(lambda: sorted(lab.working_nodes()) == sorted(lab.hosts), NODES_TIMEOUT_S, "each node works")
+    wanted = nodes or list(lab.hosts)
+    for name in wanted:
+        lab[name].write_pvcd_conf(**options)
+        lab[name].start_pvcd()
+    wait_until(lambda: sorted(lab.working_nodes()) == sorted(wanted), NODES_TIMEOUT_S, "each node works")
 
 
 def _kill_guests(host: Host) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import zookeeper
-from lab.place import DOMAIN, HOSTS, Place
+from lab.place import DOMAIN, Place
 from lab.shell import run
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -64,7 +64,7 @@ def services(place: Place, host: str, *, pvcd: bool) -> dict[str, Service]:
     """Every service of a host, in the order in which they start; `pvcd`: whether that starts with the host."""
     log = place.host_directory(host) / "log"
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/"}
-    return {
+    found = {
         "zookeeper": Service(
             zookeeper.command(place.host_directory(host) / "zookeeper" / "zoo.cfg"),
             str(log / "zookeeper"),
@@ -82,6 +82,7 @@ def services(place: Place, host: str, *, pvcd: bool) -> dict[str, Service]:
             boot=pvcd,
         ),
     }
+    return {name: service for name, service in found.items() if host in (place.servers if name == "zookeeper" else place.hosts)}
 
 
 def pvcd_conf(place: Place, host: str) -> Path:
@@ -101,19 +102,21 @@ def build_shared_folder_library(place: Place) -> None:
 
 def write_files(place: Place, host: str) -> None:
     """Write the configuration of every service of a host."""
-    _write_zookeeper(place, host)
-    _write_libvirt(place, host)
-    write_pvcd_conf(place, host, {})
+    if host in place.servers:
+        _write_zookeeper(place, host)
+    if host in place.hosts:
+        _write_libvirt(place, host)
+        write_pvcd_conf(place, host, {})
 
 
 def write_pvcd_conf(place: Place, host: str, options: dict[str, str]) -> None:
     """Write a host's pvcd.conf: what the lab needs, with `options` added to or in place of it, for every node."""
-    local_first = sorted(HOSTS, key=lambda other: other != host)
+    local_first = sorted(place.servers, key=lambda other: other != host)
     servers = ",".join(f"{place.address(other)}:{CLIENT_PORT}" for other in local_first)
     state = place.host_directory(host) / "pvc" / "state.json"
     values = {"zookeeper": servers, "chroot": CHROOT, "state_file": str(state)} | PVCD_DEFAULTS | options
     lines = ["[default]", *(f"{key} = {value}" for key, value in values.items())]
-    for other in HOSTS:
+    for other in place.hosts:
         lines += ["", f"[{other}]", f"migration_address = {place.address(other)}"]
     path = pvcd_conf(place, host)
     path.write_text("\n".join(lines) + "\n")
@@ -122,10 +125,10 @@ def write_pvcd_conf(place: Place, host: str, options: dict[str, str]) -> None:
 
 def _write_zookeeper(place: Place, host: str) -> None:
     directory = place.host_directory(host) / "zookeeper"
-    members = "".join(f"server.{number}={place.address(other)}:2888:3888\n" for number, other in enumerate(HOSTS, 1))
+    members = "".join(f"server.{number}={place.address(other)}:2888:3888\n" for number, other in enumerate(place.servers, 1))
     text = zookeeper.config(directory / "data", CLIENT_PORT, tick_ms=TICK_MS, sync_ticks=SYNC_TICKS, address="0.0.0.0")
     (directory / "data").mkdir(parents=True)
-    (directory / "data" / "myid").write_text(str(HOSTS.index(host) + 1))
+    (directory / "data" / "myid").write_text(str(place.servers.index(host) + 1))
     (directory / "zoo.cfg").write_text(text + members)
 
 

@@ -33,7 +33,7 @@ class Admin:
     def __init__(self, lab: Lab, watcher: Watcher) -> None:
         self.lab, self.watcher = lab, watcher
         ear = Ear()
-        self._hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.hosts.values())
+        self._hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.servers.values())
         self.store = ZooKeeperStore(Options(self._hosts, CHROOT))
         self.store.start(ear.hear)
         self.client = Cluster(self.store, "test", ear)

@@ -15,6 +15,7 @@ from lab.reset import new_cluster, reset
 from lab.watch import Watcher
 from tests.lab.admin import Admin
 from tests.lab.stage import Stage
+from tests.lab.ward import SHORT, Ward
 
 LOG_LINES = 60
 # A daemon that is ended and started again by a test must not be shot for it on a machine that has little left.
@@ -53,6 +54,29 @@ def cluster(lab, watcher):
     """The lab with a cluster: pvcd runs on each host, and each node works."""
     new_cluster(lab)
     return lab
+
+
+@pytest.fixture
+def ward_for(lab, watcher, request):
+    """Call it as ward_for(throws_ticks="100"): a cluster with these times, in which every rule is checked at each step."""
+    wards = []
+
+    def ward_for(**options):
+        new_cluster(lab, **SHORT | options)
+        wards.append(Ward(lab, watcher))
+        return wards[-1]
+
+    yield ward_for
+    for ward in wards:
+        if not request.node.failed:
+            ward.verify()
+        ward.close()
+
+
+@pytest.fixture
+def ward(ward_for):
+    """The same with short times: a node is dead after 6 s."""
+    return ward_for()
 
 
 @pytest.fixture(scope="module")

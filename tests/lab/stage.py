@@ -54,7 +54,7 @@ class Record:
         self._life: Life | None = None
         self._version = -1
         self._ear = Ear()
-        hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.hosts.values())
+        hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.servers.values())
         self._store = ZooKeeperStore(Options(hosts, CHROOT))
         self._store.start(self._hear)
         self._store.watch(self._path)
