@@ -19,6 +19,7 @@ from pvc.fsm.states import Daemon, Domain, Fence, Guest, Migration
 from pvc.fsm.tables import TABLES
 from pvc.fsm.views import Life
 from pvc.sim.daemon import SimDaemon
+from pvc.sim.laws import Laws
 from pvc.sim.machine import Machine
 from pvc.sim.witness import Actor, Broken, Witness, WitnessedEnsemble
 from pvc.sim.world import Profile, World
@@ -62,6 +63,7 @@ class SimCluster:
         self.witness = Witness(self.world)
         self.witness.actor = self._actor
         self.world.watchers.append(self.witness)
+        self.laws = Laws(self)
         self.ensemble = WitnessedEnsemble(self.witness)
         self.daemons: dict[str, SimDaemon] = {}
         self.cut_off: set[str] = set()
@@ -271,5 +273,8 @@ class SimCluster:
         for name, daemon in self.daemons.items():
             if daemon.store.session_id == session:
                 deciding = daemon.agent.executor.deciding
-                return Actor(name) if deciding is None else Actor(name, deciding.move.row.trigger, deciding.move.row.why)
+                if deciding is None:
+                    return Actor(name)
+                row = deciding.move.row
+                return Actor(name, row.trigger, row.why, deciding.move.by, row)
         return Actor("admin")

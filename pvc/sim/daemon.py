@@ -104,8 +104,11 @@ class SimDaemon:
     def _work(self) -> None:
         self.busy = False
         if self.alive and not self.frozen:
+            core = self.agent.core
+            was, tickets = str(core.session.state), core.tickets
             self.store.deliver(1)
             self.agent.step()
+            self.cluster.laws.worked(self, was, tickets)
 
     def kill(self) -> None:
         """kill -9: its session lives on until its timeout, guests and libvirt's jobs go on."""
@@ -167,6 +170,9 @@ class SimDaemon:
 
     def moved(self, transition: Moved) -> None:
         self.cluster.witness.fired[transition.machine, transition.trigger] += 1
+        deciding = self.agent.executor.deciding
+        assert deciding is not None
+        self.cluster.laws.fired(self, deciding.move)
         if transition.machine == "node" and transition.trigger == "leave":
             self.clock.after(0.0, f"{self.name} ends", self._end)
 

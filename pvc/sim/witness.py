@@ -7,14 +7,15 @@ the machines, whatever any daemon believes.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pvc.cluster import znodes
 from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.formats import decode_domain, decode_history, decode_node
 from pvc.cluster.records import DomainRecord, History, HistoryEntry, NodeRecord
 from pvc.cluster.store import Create, Delete, Op, Set
-from pvc.fsm.states import Domain, Guest
+from pvc.fsm.row import Row
+from pvc.fsm.states import By, Domain, Guest
 from pvc.fsm.views import Life, NodeLife
 from pvc.sim.world import World
 
@@ -30,11 +31,23 @@ class Broken(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who writes, and, where it is a daemon, by which row and why."""
+    """Who writes, and, where it is a daemon, in which role, by which row and why."""
 
     name: str
     trigger: str = ""
     why: str = ""
+    by: By | None = None
+    row: Row | None = None
+
+
+class Reader(Protocol):
+    """Who is told of every record that is written."""
+
+    def domain_written(self, before: DomainRecord | None, after: DomainRecord | None, actor: Actor) -> None:
+        """A VM's record was written, or is gone."""
+
+    def node_written(self, before: NodeRecord | None, after: NodeRecord, actor: Actor) -> None:
+        """A node's record was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,7 @@ class Witness:
         self.world = world
         self.trace: list[Happening] = []
         self.listeners: list[Callable[[Happening], None]] = []
+        self.readers: list[Reader] = []
         self.looks = 0
         self.wrong: list[str] = []
         self.domains: dict[str, DomainRecord] = {}
@@ -121,17 +135,19 @@ class Witness:
         for op in ops:
             match op:
                 case (Create() | Set()) if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
-                    self._domain_written(op.path.rpartition("/")[2], op.data, ops)
+                    self._domain_written(op.path.rpartition("/")[2], op.data, ops, actor)
                 case (Create() | Set()) if op.path.startswith(f"{znodes.NODES}/") and op.path.count("/") == 2:
                     self._node_written(op.path.rpartition("/")[2], op.data, actor)
                 case Delete() if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
                     self._domain_gone(op.path.rpartition("/")[2], actor)
 
-    def _domain_written(self, uuid: str, data: bytes, ops: Sequence[Op]) -> None:
-        record = decode_domain(uuid, data)
+    def _domain_written(self, uuid: str, data: bytes, ops: Sequence[Op], actor: Actor) -> None:
+        record, before = decode_domain(uuid, data), self.domains.get(uuid)
         if not isinstance(record, DomainRecord):
             return
         self.domains[uuid] = record
+        for reader in self.readers:
+            reader.domain_written(before, record, actor)
         told = _told(znodes.history(uuid), ops)
         if told is not None:
             self._moved("vm", record.name, told.source, told.dest, told.trigger, told.who, told.machine, told.why, record.life)
@@ -140,6 +156,8 @@ class Witness:
     def _domain_gone(self, uuid: str, actor: Actor) -> None:
         record = self.domains.pop(uuid, None)
         if record is not None:
+            for reader in self.readers:
+                reader.domain_written(record, None, actor)
             why = "its records are gone"
             self._moved("vm", record.name, str(record.life.state), "", actor.trigger or "undefine", actor.name, "domain", why)
         if running := self.world.running(uuid):
@@ -150,6 +168,8 @@ class Witness:
         if not isinstance(record, NodeRecord):
             return
         self.nodes[name] = record
+        for reader in self.readers:
+            reader.node_written(before, record, actor)
         moved = [machine for machine in MACHINES if before is None or getattr(before.life, machine) is not getattr(record.life, machine)]
         if before is None:
             moved = ["daemon"]
