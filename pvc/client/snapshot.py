@@ -5,35 +5,41 @@ from dataclasses import dataclass, field
 
 from pvc.cluster import znodes
 from pvc.cluster.evidence import Relied, Seen
-from pvc.cluster.formats import decode_config, decode_domain, decode_history, decode_node, decode_stats
+from pvc.cluster.formats import decode_config, decode_domain, decode_history, decode_node, decode_progress, decode_stats
 from pvc.cluster.names import is_name, is_uuid
 from pvc.cluster.records import (
     ClusterConfig,
     DomainOutline,
     DomainRecord,
     History,
+    Leaving,
     NodeOutline,
     NodeRecord,
     NodeStats,
+    Progress,
     Unreadable,
 )
 from pvc.cluster.store import Store, Znode
 from pvc.core.facts import NodeFacts
 from pvc.core.policy import Ranking, rank
 from pvc.errors import NotFound, PvcError, unknown
+from pvc.fsm.states import Migration
 
 Vm = DomainRecord | DomainOutline | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
 class NodeNow:
-    """A node: its record and the version of it, whether it holds its session, and what its daemon last measured."""
+    """A node: its record and the version of it, whether it holds its session, what its daemon last measured, and how far the migrations
+    away from it are.
+    """
 
     name: str
     record: NodeRecord | NodeOutline | Unreadable
     version: int
     alive: bool
     stats: NodeStats | None = None
+    progress: tuple[Leaving, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,12 @@ class Snapshot:
         stats = {node.name: node.stats for node in self.nodes.values() if node.stats is not None}
         return rank(record, self.facts(), stats, [other for other in self.records() if other.life.target is not None])
 
+    def leaving(self, record: DomainRecord) -> Leaving | None:
+        """How far the migration of this VM is, when its node has told anything of it."""
+        node = self.nodes.get(str(record.life.owner))
+        told = () if node is None or record.life.phase is not Migration.moving else node.progress
+        return next((one for one in told if (one.of, one.op) == (record.uuid, record.life.op_id)), None)
+
     def records(self) -> Iterator[DomainRecord]:
         """The VMs whose records can be read."""
         return (seen.value for seen in self.domains.values() if isinstance(seen.value, DomainRecord))
@@ -84,11 +96,11 @@ class Reader:
         """The cluster and its nodes, with their statistics and with all VMs where that is asked for."""
         names = [name for name in self.store.children(znodes.NODES, sync=True) or () if is_name(name)]
         alive = frozenset(self.store.children(znodes.ALIVE) or ())
-        measured = [znodes.stats(name) for name in names] if stats else []
+        measured = [path(name) for name in names for path in (znodes.stats, znodes.progress)] if stats else []
         uuids = [uuid for uuid in self.store.children(znodes.DOMAINS) or () if is_uuid(uuid)] if domains else []
         paths = [znodes.CONFIG, *map(znodes.node, names), *measured, *map(znodes.domain, uuids)]
         found = self.store.read_many(paths)
-        nodes = {name: _node(name, znode, alive, found.get(znodes.stats(name))) for name in names if (znode := found[znodes.node(name)])}
+        nodes = {name: _node(name, znode, alive, found) for name in names if (znode := found[znodes.node(name)])}
         vms = {uuid: Seen(decode_domain(uuid, znode.data), znode.version) for uuid in uuids if (znode := found[znodes.domain(uuid)])}
         return Snapshot(_config(found[znodes.CONFIG]), nodes, vms)
 
@@ -112,11 +124,13 @@ class Reader:
     def node(self, name: str) -> NodeNow:
         """This node; raises NotFound with the nearest names."""
         alive = frozenset(self.store.children(znodes.ALIVE, sync=True) or ())
-        znode, stats = (self.store.read(path(name)) if is_name(name) else None for path in (znodes.node, znodes.stats))
+        paths = [path(name) for path in (znodes.node, znodes.stats, znodes.progress)] if is_name(name) else []
+        found = self.store.read_many(paths)
+        znode = found[paths[0]] if paths else None
         if znode is None:
             self.config()
             raise NotFound(unknown("node", name, self.store.children(znodes.NODES) or ()), "pvc node list")
-        return _node(name, znode, alive, stats)
+        return _node(name, znode, alive, found)
 
     def history(self, uuid: str) -> Seen[History] | Unreadable | None:
         """The last transitions of this VM."""
@@ -166,7 +180,10 @@ def _config(znode: Znode | None) -> Seen[ClusterConfig]:
     return Seen(config, znode.version)
 
 
-def _node(name: str, znode: Znode, alive: frozenset[str], stats: Znode | None) -> NodeNow:
+def _node(name: str, znode: Znode, alive: frozenset[str], found: Mapping[str, Znode | None]) -> NodeNow:
+    stats, progress = found.get(znodes.stats(name)), found.get(znodes.progress(name))
     measured = None if stats is None else decode_stats(name, stats.data)
     known = measured if isinstance(measured, NodeStats) and measured.tick else None  # with tick 0, nothing was measured yet
-    return NodeNow(name, decode_node(name, znode.data), znode.version, name in alive, known)
+    told = None if progress is None else decode_progress(name, progress.data)
+    leaving = told.migrations if isinstance(told, Progress) else ()
+    return NodeNow(name, decode_node(name, znode.data), znode.version, name in alive, known, leaving)

@@ -8,9 +8,11 @@ from pvc.cluster.records import (
     Fencing,
     History,
     HistoryEntry,
+    Leaving,
     Machine,
     NodeRecord,
     NodeStats,
+    Progress,
 )
 from pvc.fsm.states import Daemon, Domain, Handover, Kind, Migration, Want
 from pvc.fsm.views import Life, NodeLife
@@ -62,6 +64,7 @@ HISTORY = History(
         HistoryEntry(AT, "web1", "migration", "asked", "accepted", "accept", "target", "node2", "It has room.", "node2-4-51"),
     )
 )
+PROGRESS = Progress((Leaving(UUID, "op-77ab", 4.2, 4112, 980, 701.5, 2, 0, 140),))
 XML = "<domain type='kvm'>…</domain>"
 
 STOP_PROGRAM = '''\

@@ -25,11 +25,13 @@ from pvc.cluster.records import (
     History,
     HistoryEntry,
     Hold,
+    Leaving,
     Machine,
     NodeOutline,
     NodeRecord,
     NodeStats,
     Policy,
+    Progress,
     Unreadable,
 )
 from pvc.fsm.domain import OWNED
@@ -203,6 +205,14 @@ def _build_history(_: str, values: Values) -> History:
     return History(tuple(_made(HistoryEntry, item) for item in values["entries"]), values[FOREIGN])
 
 
+def _build_progress(_: str, values: Values) -> Progress:
+    return Progress(tuple(Leaving(**item) for item in values["migrations"]), values[FOREIGN])
+
+
+def _spread_progress(record: Progress) -> Values:
+    return {"migrations": [asdict(one) for one in record.migrations], FOREIGN: record.foreign}
+
+
 def _spread_history(record: History) -> Values:
     return {"entries": [_spread(entry) for entry in record.entries], FOREIGN: record.foreign}
 
@@ -212,6 +222,7 @@ NODE = Format(schemas.NODE, _build_node, _spread_node, MAX_RECORD_BYTES)
 CONFIG = Format(schemas.CONFIG, _build_config, _spread_config, MAX_RECORD_BYTES)
 BOOT: Format[Boot] = Format(schemas.BOOT, lambda _, values: _made(Boot, values), _spread, MAX_RECORD_BYTES)
 STATS: Format[NodeStats] = Format(schemas.STATS, lambda _, values: _made(NodeStats, values), _spread, MAX_RECORD_BYTES)
+PROGRESS: Format[Progress] = Format(schemas.PROGRESS, _build_progress, _spread_progress, MAX_RECORD_BYTES)
 HISTORY = Format(schemas.HISTORY, _build_history, _spread_history, MAX_HISTORY_BYTES)
 
 
@@ -243,6 +254,16 @@ def decode_stats(name: str, data: bytes) -> NodeStats | Unreadable:
 def encode_stats(name: str, record: NodeStats) -> bytes:
     """The statistics as they are written; raises `Unwritable`."""
     return STATS.encode(znodes.stats(name), name, record)
+
+
+def decode_progress(name: str, data: bytes) -> Progress | Unreadable:
+    """How far the migrations away from this node are."""
+    return PROGRESS.decode(znodes.progress(name), name, data)
+
+
+def encode_progress(name: str, record: Progress) -> bytes:
+    """The same as it is written; raises `Unwritable`."""
+    return PROGRESS.encode(znodes.progress(name), name, record)
 
 
 def decode_history(path: str, data: bytes) -> History | Unreadable:

@@ -80,6 +80,7 @@ EXAMPLES = {
     "domain": formats.encode_domain(examples.DOMAIN),
     "node": formats.encode_node(examples.NODE),
     "stats": formats.encode_stats("node1", examples.STATS),
+    "progress": formats.encode_progress("node1", examples.PROGRESS),
     "boot": formats.encode_boot("node1", examples.BOOT),
     "history": formats.encode_history("", examples.HISTORY),
 }
@@ -88,6 +89,7 @@ FIELDS = {
     "domain": schemas.DOMAIN,
     "node": schemas.NODE,
     "stats": schemas.STATS,
+    "progress": schemas.PROGRESS,
     "boot": schemas.BOOT,
     "history": schemas.HISTORY,
 }

@@ -9,6 +9,7 @@ from pvc.cluster.fields import Field, Object, V, Whole
 from pvc.cluster.names import ADDRESS_RULE, NAME_RULE, TOKEN_RULE, UUID_RULE, is_address, is_name, is_token, is_uuid
 from pvc.cluster.records import (
     MAX_HISTORY_ENTRIES,
+    MAX_LEAVING,
     MAX_LOCKS,
     MAX_NODES,
     MAX_WHY,
@@ -124,6 +125,23 @@ STATS = Whole((
     Field("vcpus",                Number(), "virtual CPUs of its guests"),
     Field("domains",              Number(), "guests"),
     Field("libvirt",              Flag(), "whether the node's libvirt answers", True),
+))
+
+LEAVING = Object((
+    Field("of",            UUID, "the VM"),
+    Field("op",            TOKEN, "the operation, the `id` of the record's `op`: of another one, these figures say nothing"),
+    Field("seconds",       Real(), "since it began to copy", 0.0),
+    Field("total_mib",     Number(), "memory of the guest, MiB", 0),
+    Field("remaining_mib", Number(), "of it to be sent, in this pass", 0),
+    Field("rate_mib_s",    Real(), "what is sent now, MiB/s", 0.0),
+    Field("iteration",     Number(), "passes over its memory so far", 0),
+    Field("throttle",      Number(), "by how much the guest is slowed so that it converges, percent", 0),
+    Field("downtime_ms",   Number(), "how long the guest is expected to stand still, ms", 0),
+))
+
+PROGRESS = Whole((
+    V,
+    Field("migrations", Several(LEAVING, MAX_LEAVING), "those under way", ()),
 ))
 
 BOOT = Whole((

@@ -45,6 +45,11 @@ def stats(name: str) -> str:
     return f"{node(name)}/stats"
 
 
+def progress(name: str) -> str:
+    """How far the migrations away from a node are."""
+    return f"{node(name)}/progress"
+
+
 def index(name: str) -> str:
     """The parent of a node's index entries: its children are the UUIDs of the VMs that concern the node."""
     return f"{node(name)}/domains"
@@ -110,6 +115,7 @@ LAYOUT = (
     Entry(NODES, "", "nobody", "every daemon, its children", "Parent of the node records."),
     Entry(f"{NODES}/<node>", "node", "that node's daemon, its fencer, and clients", "every daemon", "The node: its state, whether it takes VMs, its fence, and how to reach it."),
     Entry(f"{NODES}/<node>/stats", "stats", "that node's daemon, with each keepalive", "nobody", "What the node has and uses, as last measured."),
+    Entry(f"{NODES}/<node>/progress", "progress", "that node's daemon, at most once a second while guests leave it", "whoever waits for a migration", "How far the live migrations away from the node are; missing before the first."),
     Entry(f"{NODES}/<node>/domains", "", "nobody", "that node's daemon, its children", "Parent of the node's index."),
     Entry(f"{NODES}/<node>/domains/<uuid>", "empty", "whoever changes the VM's record, in the same write", "nobody", "Index: the VM's record names this node as its owner, target or home."),
     Entry(f"{NODES}/<node>/events", "history", "whoever changes the record, in the same write", "whoever follows the cluster", "The node's last transitions, oldest first."),

@@ -30,6 +30,7 @@ from pvc.daemon.loop import CoreLoop
 from pvc.daemon.notify import Notifier
 from pvc.daemon.power import PowerPool
 from pvc.daemon.preflight import CONNECT_TIMEOUT_S, Ready, options
+from pvc.daemon.progress import ProgressWriter
 from pvc.daemon.state import Remembered, remember
 from pvc.daemon.surroundings import Calls, MakeHypervisor
 from pvc.daemon.timer import MonotonicTimer
@@ -81,6 +82,13 @@ class NodeDaemon:
             measure=lambda tick: self._measure(tick, self._agent.core.known.inventory),
             seen=lambda stats: self._inbox.put(StatsSeen(stats)),
         )
+        self._progress = ProgressWriter(
+            config.node,
+            self._store,
+            token=lambda: self._agent.executor.token,
+            records=lambda: {uuid: known.record for uuid, known in list(self._agent.core.known.domains.items())},
+            figures=self._hypervisor.progress,
+        )
         counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
         self._deadman = Deadman(counters, config.own_lease_s, _end_at_once)
         self._chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
@@ -112,7 +120,7 @@ class NodeDaemon:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
         except NotConnected as error:
             raise PvcError(f"ZooKeeper: {error.message}", error.next_step) from error
-        for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._deadman, self._chores):
+        for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, self._deadman, self._chores):
             part.start()
         self._notifier.ready()
         try:
@@ -175,6 +183,7 @@ class NodeDaemon:
         self._closing.set()
         self._deadman.close()
         self._keepalive.close(CLOSE_S)
+        self._progress.close(CLOSE_S)
         self._core.close(CLOSE_S)
         self._power.close()
         self._timer.close()

@@ -25,6 +25,38 @@ class Figures(Protocol):
         """Their memory."""
 
 
+class Moving(Protocol):
+    """How far a live migration is."""
+
+    @property
+    def seconds(self) -> float:
+        """Since it began to copy."""
+
+    @property
+    def total_mib(self) -> int:
+        """Memory of the guest."""
+
+    @property
+    def remaining_mib(self) -> int:
+        """Of it to be sent, in this pass."""
+
+    @property
+    def rate_mib_s(self) -> float:
+        """What is sent now."""
+
+    @property
+    def iteration(self) -> int:
+        """Passes over its memory."""
+
+    @property
+    def throttle(self) -> int:
+        """By how much the guest is slowed, percent."""
+
+    @property
+    def downtime_ms(self) -> int:
+        """How long the guest is expected to stand still."""
+
+
 class NodeHypervisor(Hypervisor, Protocol):
     """The hypervisor of a node, as its daemon uses it. Nothing here waits for anybody."""
 
@@ -33,6 +65,9 @@ class NodeHypervisor(Hypervisor, Protocol):
 
     def figures(self) -> Figures:
         """What was counted last."""
+
+    def progress(self, uuid: str) -> Moving | None:
+        """How far the migration of this VM from here is, as last told; None when none is under way."""
 
     def abort_precopy(self) -> None:
         """Break off every migration whose guest still runs here: nobody could decide who owns it."""

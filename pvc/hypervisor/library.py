@@ -272,6 +272,7 @@ class Session:
             rate_mib_s=found.get("memory_bps", 0) / MIB,
             iteration=found.get("memory_iteration", 0),
             throttle=found.get("auto_converge_throttle", 0),
+            downtime_ms=found.get("downtime", 0),
         )
 
 

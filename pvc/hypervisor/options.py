@@ -52,7 +52,9 @@ class GuestFigures:
 
 @dataclass(frozen=True, slots=True)
 class MigrationProgress:
-    """How far a live migration is: MiB, MiB/s, how often memory was gone over, and by how much libvirt slows the guest (percent)."""
+    """How far a live migration is: MiB, MiB/s, how often memory was gone over, by how much libvirt slows the guest (percent), and how long
+    it expects the guest to stand still.
+    """
 
     seconds: float
     total_mib: int
@@ -60,6 +62,7 @@ class MigrationProgress:
     rate_mib_s: float
     iteration: int
     throttle: int
+    downtime_ms: int = 0
 
     @property
     def percent(self) -> int:

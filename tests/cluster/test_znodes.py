@@ -18,6 +18,7 @@ PATHS = {
     "/nodes/<node>/domains": znodes.index("n1"),
     "/nodes/<node>/domains/<uuid>": znodes.index_entry("n1", UUID),
     "/nodes/<node>/events": znodes.events("n1"),
+    "/nodes/<node>/progress": znodes.progress("n1"),
     "/domains/<uuid>": znodes.domain(UUID),
     "/domains/<uuid>/g-<gen>": znodes.generation(UUID, "first"),
     "/domains/<uuid>/xml": znodes.xml(UUID),
@@ -43,7 +44,10 @@ def test_every_parent_is_declared():
     assert {path.rpartition("/")[0] or "/" for path in declared} <= {*declared, "/"}
 
 
-@pytest.mark.parametrize("make", [znodes.name, znodes.alive, znodes.boot, znodes.node, znodes.stats, znodes.index, znodes.events])
+NAMED = [znodes.name, znodes.alive, znodes.boot, znodes.node, znodes.stats, znodes.index, znodes.events, znodes.progress]
+
+
+@pytest.mark.parametrize("make", NAMED)
 @pytest.mark.parametrize("bad", ["", ".", "..", "a..b", "/", "a/b", "a\n", "Web", "-a", ".a", "a" * 64, "ä", "a b", "a\x00", "a@b"])
 def test_a_bad_name_never_becomes_a_path(make, bad):
     with pytest.raises(UsageProblem):
