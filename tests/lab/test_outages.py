@@ -84,7 +84,7 @@ def test_a_hanging_libvirtd_is_noticed_and_told_and_harms_nobody(admin):
     with frozen(admin.lab["hv1"], "libvirtd"):
         reach_libvirt(admin, "hv1", False, NOTICED_S)
         assert "its libvirt does not answer" in admin.lab.pvc("node", "list").stdout
-        assert admin.said("hv1", "WARNING", "is lost", "they are left alone")
+        assert admin.said("hv1", "warning", "is lost", "they are left alone")
         admin.define("db", "hv1")
         with pytest.raises(Refused, match="its libvirt does not answer"):
             admin.ask("start", "db", "hv1")
