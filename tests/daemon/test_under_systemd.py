@@ -1,5 +1,6 @@
 """What systemd and whoever reads the log get from a real daemon, from its preflight to its end."""
 
+import contextlib
 import shutil
 import socket
 
@@ -9,6 +10,7 @@ from tests.daemon.conftest import DEADLINE_S, STOP, TERM
 
 pytestmark = pytest.mark.ensemble
 
+FEW = 20
 SECRET = "correct-horse-battery"
 
 
@@ -31,6 +33,16 @@ def heard_until(systemd, words):
     return heard
 
 
+def rest(systemd, silence_s):
+    """All that it hears until it has heard nothing for so long, but not more than a few."""
+    systemd.settimeout(silence_s)
+    heard = []
+    with contextlib.suppress(TimeoutError):
+        while len(heard) < FEW:
+            heard.append(systemd.recv(4096).decode())
+    return heard
+
+
 def test_it_is_ready_after_its_preflight_and_says_what_it_does(world, systemd):
     world.create()
     daemon = world.daemon().start()
@@ -44,12 +56,7 @@ def test_it_is_ready_after_its_preflight_and_says_what_it_does(world, systemd):
 
 def test_a_daemon_that_cannot_start_is_never_ready(world, systemd):
     assert world.daemon().start().ended() == 1
-    systemd.setblocking(False)
-    heard = []
-    with pytest.raises(BlockingIOError):
-        while True:
-            heard.append(systemd.recv(4096).decode())
-    assert heard == ["STATUS=preflight"]
+    assert rest(systemd, 0.1) == ["STATUS=preflight"]
 
 
 def test_the_watchdog_hears_nothing_of_a_daemon_that_is_frozen(world, systemd):
@@ -58,10 +65,7 @@ def test_the_watchdog_hears_nothing_of_a_daemon_that_is_frozen(world, systemd):
     heard_until(systemd, "WATCHDOG=1")
     heard_until(systemd, "WATCHDOG=1")
     daemon.send(STOP)
-    systemd.settimeout(1.5)
-    with pytest.raises(TimeoutError):
-        while True:
-            systemd.recv(4096)
+    assert len(rest(systemd, 1.5)) < FEW, "it falls silent"
 
 
 def test_no_password_is_ever_logged(world, monkeypatch, require):
