@@ -12,11 +12,12 @@ from pvc.agent.agent import Agent
 from pvc.agent.ports import Moved
 from pvc.cluster import znodes
 from pvc.cluster.commit import commit
+from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.memory import MemoryStore
 from pvc.cluster.node_changes import Joining, keepalive
 from pvc.cluster.records import FenceMethod, Fencing, NodeStats
 from pvc.cluster.records import Machine as MachineFacts
-from pvc.cluster.store import Broken, Event, NotConnected, StoreError
+from pvc.cluster.store import Broken, Connection, Event, NotConnected, StoreError
 from pvc.core import events as e
 from pvc.errors import NotFound
 from pvc.fsm.states import Effect
@@ -39,6 +40,14 @@ SYSTEM_MIB = 512
 """What a host takes for itself."""
 
 
+class DaemonStore(MemoryStore):
+    """The store of a daemon; ``node`` says whose its session is."""
+
+    def __init__(self, node: str, ensemble: MemoryEnsemble, session_timeout_s: float) -> None:
+        super().__init__(ensemble, session_timeout_s)
+        self.node = node
+
+
 class SimDaemon:
     """The process; `poke` it whenever something may wait for it."""
 
@@ -51,7 +60,7 @@ class SimDaemon:
         self.tick = 0
         self.waits: dict[str, Due] = {}
         self.missed: list[Callable[[], None]] = []
-        self.store = MemoryStore(cluster.ensemble, session_timeout_s=cluster.settings.session_timeout_s)
+        self.store = DaemonStore(self.name, cluster.ensemble, cluster.settings.session_timeout_s)
         self.hypervisor = SimHypervisor(machine, xml_of=self._xml_of, report=self.hear, say=self.say)
         self.power = SimPowerSwitch(cluster.world, machine, self.hear, cluster.witness)
         fencing = Fencing(FenceMethod.ipmi, f"{machine.name}-bmc")
@@ -87,6 +96,8 @@ class SimDaemon:
 
     def _heard(self, event: Event) -> None:
         assert not isinstance(event, Broken)
+        if isinstance(event, Connection) and not self.store.connected:
+            self.cluster.witness.session_changed(self.name, event.state.value)
         self.agent.put(event)
 
     def hear(self, event: e.Event) -> None:

@@ -176,7 +176,9 @@ class Libvirtd:
         return lambda: then(uuid)
 
     def _create(self, uuid: str) -> None:
-        if self.guest(uuid) is Guest.absent and not self.world.fails_to_start(uuid, self.machine.name):
+        fails = self.guest(uuid) is not Guest.absent or self.world.fails_to_start(uuid, self.machine.name)
+        self.world.attempted(self.machine.name, uuid, not fails)
+        if not fails:
             self.become(uuid, Guest.running, "it was started")
 
     def _destroy(self, uuid: str) -> None:

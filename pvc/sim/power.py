@@ -15,7 +15,7 @@ class Observer(Protocol):
     """Who writes fences down."""
 
     def fence(self, node: str, by: str, result: str) -> None:
-        """A fence of this node has begun, was confirmed, or failed."""
+        """An order to cut this node's power was begun, or failed."""
 
 
 class SimPowerSwitch:
@@ -51,6 +51,6 @@ class SimPowerSwitch:
     def _second(self, node: str, effect: Effect, ticket: int, first: bool | None) -> None:
         second = self.world.machines[node].bmc.reads_on()
         reading = Power.silent if None in (first, second) else Power.on if first or second else Power.off
-        if effect is not Effect.power_on and (reading is Power.off or effect is Effect.power_off):
-            self.observer.fence(node, self.me.name, "confirmed" if reading is Power.off else "failed")
+        if effect is Effect.power_off and reading is not Power.off:
+            self.observer.fence(node, self.me.name, "failed")
         self.report(e.PowerRead(node, ticket, reading))

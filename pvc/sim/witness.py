@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pvc.cluster import znodes
-from pvc.cluster.ensemble import MemoryEnsemble
+from pvc.cluster.ensemble import Client, MemoryEnsemble
 from pvc.cluster.formats import decode_domain, decode_history, decode_node
 from pvc.cluster.records import DomainRecord, History, HistoryEntry, NodeRecord
 from pvc.cluster.store import Create, Delete, Op, Set
 from pvc.fsm.row import Row
-from pvc.fsm.states import By, Domain, Guest
+from pvc.fsm.states import By, Domain, Fence, Guest
 from pvc.fsm.views import Life, NodeLife
 from pvc.sim.world import World
 
@@ -71,6 +71,7 @@ class Witness:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        world.attempted = self.start_attempted
         self.trace: list[Happening] = []
         self.listeners: list[Callable[[Happening], None]] = []
         self.readers: list[Reader] = []
@@ -80,6 +81,7 @@ class Witness:
         self.nodes: dict[str, NodeRecord] = {}
         self.transitions = 0
         self.ran: dict[str, str] = {}
+        self.sessions: dict[str, str] = {}
         self.fired: Counter[tuple[str, str]] = Counter()
         self.actor: Callable[[int], Actor] = lambda session: Actor("client")
 
@@ -105,7 +107,7 @@ class Witness:
         ran, name = self.ran.get(uuid), self.name(uuid)
         if after is Guest.running and ran != node:
             self.ran[uuid] = node
-            if ran is None:
+            if ran is None or ran in self.world.running(uuid):
                 self.note("guest_start", f"{name} runs on {node}", vm=name, node=node, why=why)
             else:
                 self.note("guest_handover", f"{name} runs on {node}, no more on {ran}", vm=name, **{"from": ran, "to": node})
@@ -118,11 +120,22 @@ class Witness:
         """A machine was switched."""
         self.note("power", f"{node} is switched {'on' if on else 'off'}", node=node, on=on)
 
+    def start_attempted(self, node: str, uuid: str, ok: bool) -> None:
+        """A start of a guest was tried."""
+        name = self.name(uuid)
+        self.note("start_attempt", f"{name} {'is' if ok else 'could not be'} started on {node}", vm=name, node=node, ok=ok)
+
+    def session_changed(self, node: str, state: str) -> None:
+        """A daemon's session with ZooKeeper: ``connected``, ``suspended`` while nothing passes, ``expired`` or ``closed``."""
+        if self.sessions.get(node) != state:
+            self.sessions[node] = state
+            self.note("session", f"the session of {node} is {state}", node=node, state=state)
+
     def fence(self, node: str, by: str, result: str) -> None:
         """A node is being fenced, or was."""
         words = {
             "begun": f"{by} orders the power of {node} off",
-            "confirmed": f"{by} reads the power of {node}: off, twice",
+            "confirmed": f"{node} is confirmed off, by {by}",
             "failed": f"{by} has no proof that {node} is off",
         }
         self.note("fence", words[result], node=node, by=by, result=result)
@@ -170,6 +183,8 @@ class Witness:
         self.nodes[name] = record
         for reader in self.readers:
             reader.node_written(before, record, actor)
+        if before is not None and record.life.fence is Fence.proven is not before.life.fence:
+            self.fence(name, actor.name, "confirmed")
         moved = [machine for machine in MACHINES if before is None or getattr(before.life, machine) is not getattr(record.life, machine)]
         if before is None:
             moved = ["daemon"]
@@ -217,6 +232,37 @@ class WitnessedEnsemble(MemoryEnsemble):
     def __init__(self, witness: Witness, tick_s: float = 0.5) -> None:
         super().__init__(tick_s)
         self.witness = witness
+        self._ending = "closed"
+
+    def open_session(self, client: Client, asked_s: float) -> tuple[int, float]:
+        """A new session, of a daemon's or of a client's."""
+        opened = super().open_session(client, asked_s)
+        self._tell(client, "connected")
+        return opened
+
+    def resume_session(self, session_id: int) -> bool:
+        """Whether this session still lives."""
+        lives = super().resume_session(session_id)
+        if lives:
+            self._tell(self._sessions[session_id].client, "connected")
+        return lives
+
+    def expire(self, session_id: int) -> None:
+        """End a session that was not heard."""
+        self._ending = "expired"
+        super().expire(session_id)
+        self._ending = "closed"
+
+    def end_session(self, session_id: int) -> None:
+        """End a session."""
+        client = self._sessions[session_id].client
+        super().end_session(session_id)
+        self._tell(client, self._ending)
+
+    def _tell(self, client: Client, state: str) -> None:
+        node = getattr(client, "node", None)
+        if node is not None:
+            self.witness.session_changed(node, state)
 
     def multi(self, session_id: int, ops: Sequence[Op]) -> None:
         """Apply all or nothing, and tell what was applied."""

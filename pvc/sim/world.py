@@ -52,7 +52,7 @@ class Watcher(Protocol):
 
 
 class World:
-    """Machines by name, what connects them, and how the guests on them behave."""
+    """Machines by name, what connects them, and how the guests on them behave; ``attempted`` is told how each start has ended."""
 
     def __init__(self, seed: int = 0) -> None:
         self.clock = Clock()
@@ -61,6 +61,7 @@ class World:
         self.profiles: dict[str, Profile] = {}
         self.watchers: list[Watcher] = []
         self.ambushes: list[Callable[[Migration], bool]] = []
+        self.attempted: Callable[[str, str, bool], None] = lambda node, uuid, ok: None
         self.start_failures: Failures = {}
         self.migration_failures: Failures = {}
         self._cuts: set[frozenset[str]] = set()
