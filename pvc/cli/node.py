@@ -8,6 +8,7 @@ import click
 from pvc.cli.access import access, this_host
 from pvc.cli.following import ended, follow, waiting_options
 from pvc.cli.group import Group
+from pvc.cli.node_fence import fence
 from pvc.cli.output import confirm, output, print_json, print_pairs, print_table, reason_option, yes_option
 from pvc.cli.screen import say
 
@@ -135,3 +136,6 @@ def remove(name: str, yes: bool) -> None:
         confirm(f"Forget the node {name} for good?", yes)
         cluster.remove_node(name)
     say(f"{name} is forgotten.")
+
+
+node.add_command(fence)

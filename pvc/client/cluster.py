@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from pvc.client.deciding import Possibility, possibilities
 from pvc.client.ear import Ear
+from pvc.client.fence_commands import FenceCommands
 from pvc.client.flush_wait import FlushWait
 from pvc.client.goals import Asked, Goal, Verdict, goal_of
 from pvc.client.node_commands import Left, NodeCommands, Told, left_on
@@ -55,6 +56,7 @@ class Cluster:
         self.waiting = Waiting(store, self.ear, self.reader)
         self.vms = VmCommands(self.reader, self.writer, who, now, limits)
         self.machines = NodeCommands(self.reader, self.writer, who, now)
+        self.fences = FenceCommands(self.reader, self.writer, who, now)
 
     # ---- the cluster
 
@@ -205,6 +207,10 @@ class Cluster:
     def ready(self, name: str, why: str = "") -> Told:
         """Give a node back: it calls home what left it, and takes VMs again. Also calls a flush off."""
         return self.machines.fire(name, "ready", why)
+
+    def confirm_off(self, name: str, why: str) -> Told:
+        """Give one's word that a node is off; what it owned is recovered."""
+        return self.fences.confirm_off(name, why)
 
     def remove_node(self, name: str) -> None:
         """Forget a node that is gone for good and that no VM names."""

@@ -56,7 +56,7 @@ class NodeCommands:
 
     def _fire(self, name: str, trigger: str, why: str) -> Told:
         node = self.reader.node(name)
-        record = _readable(node)
+        record = readable_node(node)
         if trigger == "flush" and not node.alive:
             raise Refused(f"{name} cannot be flushed: it does not answer, and only its own daemon can empty it", f"pvc node info {name}")
         view = NodeView(record.life, name, alive=node.alive)
@@ -68,7 +68,7 @@ class NodeCommands:
         snapshot = self.reader.snapshot()
         transition = Transition("flush", answer.row, By.CLIENT, self.who, f"cli-{uuid4().hex[:16]}", self.now(), why)
         change = node_change(Seen(record, node.version), life, transition, snapshot.relied(), events=self.reader.events(name))
-        version = self.writer.write(change, _written(name, transition.request))
+        version = self.writer.write(change, written_node(name, transition.request))
         return Told(name, record.life, version, node.alive)
 
     def remove(self, name: str) -> None:
@@ -80,7 +80,7 @@ class NodeCommands:
         node = self.reader.node(name)
         if node.alive:
             raise Refused(f"{name} cannot be removed: its daemon is there", f"stop it first: systemctl stop pvcd on {name}")
-        record, config = _readable(node), self.reader.config()
+        record, config = readable_node(node), self.reader.config()
         self._check_unnamed(name)
         children = self.reader.store.children(znodes.node(name), sync=True) or ()
         boot = self.reader.store.read(znodes.boot(name), sync=True)
@@ -88,7 +88,7 @@ class NodeCommands:
             raise PvcError(f"{name} has no boot record", "repair the cluster by hand: that record is never deleted")
         request = f"cli-{uuid4().hex[:16]}"
         change = remove_change(Seen(record, node.version), children, Seen(boot.data, boot.version), config.version, request)
-        self.writer.write(change, _written(name, request))
+        self.writer.write(change, written_node(name, request))
 
     def _check_unnamed(self, name: str) -> None:
         """Say which VMs name it; one that comes to in this moment is seen by the write, because an index that is not empty stays."""
@@ -109,7 +109,7 @@ class NodeCommands:
 
     def _changed(self, name: str) -> str:
         node = self.reader.node(name)
-        life = _readable(node).life
+        life = readable_node(node).life
         return f"somebody else changed {name} meanwhile: it is now {life.daemon}, {life.flush}"
 
 
@@ -147,14 +147,17 @@ def is_over(trigger: str, flush: Flush) -> bool | None:
     return True if flush is done else None if flush is going else False
 
 
-def _readable(node: NodeNow) -> NodeRecord:
+def readable_node(node: NodeNow) -> NodeRecord:
+    """A record that this client can write; raises PvcError for one that it cannot."""
     if not isinstance(node.record, NodeRecord):
         why = f"the record of {node.name} cannot be written by this PVC: {node.record}"
         raise PvcError(why, "use the version of pvc that its daemon has")
     return node.record
 
 
-def _written(name: str, request: str) -> Callable[[Znode], bool]:
+def written_node(name: str, request: str) -> Callable[[Znode], bool]:
+    """Whether a znode of this node shows that this request was written."""
+
     def applied(znode: Znode) -> bool:
         record = decode_node(name, znode.data)
         return isinstance(record, NodeRecord) and record.request == request

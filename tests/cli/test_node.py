@@ -78,6 +78,26 @@ def test_a_node_is_forgotten_only_when_it_is_gone(pvc, world):
     assert pvc("node", "list", "-o", "name").out == "hv1\nhv2\n"
 
 
+def test_a_word_that_a_node_is_off_is_typed_and_kept(pvc, world):
+    pvc("vm", "define", pvc.file("web1"), "--home", "hv2")
+    pvc("vm", "start", "web1")
+    assert pvc("node", "fence", "hv2").code == 2
+    assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark", "--yes").code == 1  # it answers
+    world.small.power_off("hv2")
+    world.small.ensemble.advance(60)
+    world.quiet(3)
+    shown = pvc("node", "fence", "hv2", "--confirm-off", "--dry-run")
+    assert (shown.code, shown.out.splitlines()[1]) == (0, "  web1: started on hv1")
+    assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark").code == 2
+    assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark", typed="hv1\n").code == 1
+    assert pvc("node", "fence", "hv2", "--confirm-off", typed="hv2\n").code == 2
+    done = pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark", typed="hv2\n")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "hv2 is taken for off, on your word. Next: pvc vm list")
+    assert "If hv2 is not off, they will run twice" in done.err
+    kept = json.loads(pvc("node", "info", "hv2", "-o", "json").out)["node"]["fence"]["reason"]
+    assert "anna@desk gave their word that it is off: dark" in kept
+
+
 # ---- the cluster
 
 
