@@ -41,6 +41,7 @@ ONE_IMPORTER = {
     "transitions": "pvc/fsm/machine.py",
     "graphviz": "pvc/cli/picture.py",
     "libvirt": "pvc/hypervisor/library.py",
+    "prometheus_client": "pvc/daemon/metrics.py",
 }
 
 SLEEPLESS = {"core", "cluster", "agent", "daemon", "hypervisor"}

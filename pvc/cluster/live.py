@@ -183,6 +183,10 @@ class ZooKeeperStore(Store):
         with self._session.lock:
             self._watches.relist()
 
+    def refresh(self) -> None:
+        with self._session.lock:
+            self._watches.refresh()
+
     def _watch(self, key: Key) -> None:
         check_path(key[1])
         with self._session.lock:

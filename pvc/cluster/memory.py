@@ -166,6 +166,12 @@ class MemoryStore(Store):
             self._queue.extend(_Look(key, self._generation) for key in self._watched)
             self._queue.append(Relisted(self._generation))
 
+    def refresh(self) -> None:
+        if self.connected and self._watched:
+            key = next(iter(self._watched))
+            self._watched[key] = self._watched.pop(key)
+            self._queue.append(_Look(key, self._generation))
+
     def _watch(self, key: Key) -> None:
         check_path(key[1])
         if key not in self._watched:

@@ -265,6 +265,9 @@ class Store(Protocol):
         What has not changed is not reported again within a generation.
         """
 
+    def refresh(self) -> None:
+        """Read and arm one of what is watched once more, the next in turn: heals a lost watch event, at a cost that does not grow."""
+
     @property
     def connected(self) -> bool:
         """Whether a request would be sent now."""

@@ -1,8 +1,8 @@
 """What is watched, and reading it again: bounded, pipelined, and without a thread of its own.
 
 kazoo's own recipes start one thread per watch when a connection comes back (H9). Here a watch is a key in a table;
-reading it arms it. A key is read after its watch fired, after each new connection, and in each relist; at most
-`WINDOW` reads are under way at a time. The store holds its lock around every call.
+reading it arms it. A key is read after its watch fired, after each new connection, in each relist, and when it is its turn to be
+refreshed; at most `WINDOW` reads are under way at a time. The store holds its lock around every call.
 """
 
 from __future__ import annotations
@@ -77,6 +77,13 @@ class Watches:
             self._enqueue(key)
         self._pump()
         self._end_relist()
+
+    def refresh(self) -> None:
+        """Read one key once more; each has its turn."""
+        if self._watched:
+            key = next(iter(self._watched))
+            self._watched[key] = self._watched.pop(key)
+            self.fired(key)
 
     def fired(self, key: Key) -> None:
         """The watch of this key went off, or is not armed yet."""

@@ -62,6 +62,7 @@ class DaemonConfig:
     memory_reserve_mib: int
     state_file: Path
     claims_directory: Path
+    metrics_listen: tuple[str, int] | None
     file: "ConfigFile" = field(repr=False, compare=False)
 
     @property
@@ -168,6 +169,7 @@ def read_config(path: Path, hostname: str) -> DaemonConfig:
         memory_reserve_mib=values["memory_reserve_mib"],
         state_file=values["state_file"],
         claims_directory=values["claims_directory"],
+        metrics_listen=values["metrics_listen"],
         file=file,
     )
 

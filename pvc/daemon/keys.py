@@ -107,6 +107,14 @@ def address(text: str) -> str:
     return text
 
 
+def listener(text: str) -> tuple[str, int]:
+    """Where to listen: an address of this host and a port."""
+    host, port = split_port(address(text), 0)
+    if not port:
+        raise ValueError(f"{shown(text)} names no port, as 127.0.0.1:9177 does")
+    return host, port
+
+
 def fence_method(text: str) -> FenceMethod:
     """How the node is fenced, of the methods that this version has."""
     known = (FenceMethod.ipmi, FenceMethod.none)
@@ -175,6 +183,8 @@ KEYS = (
     # Files.
     Key("state_file",           absolute_path,          "/var/lib/pvc/state.json"),
     Key("claims_directory",     absolute_path,          "/run/pvc/claims"),
+    # What others may look at.
+    Key("metrics_listen",       listener),
 )
 # fmt: on
 

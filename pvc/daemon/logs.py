@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from pvc.agent.ports import Moved
@@ -58,13 +58,19 @@ class Lines(logging.Formatter):
 
 
 class AgentLog:
-    """Where the agent's sentences and transitions go. A sentence that is repeated is said once, until another one comes."""
+    """Where the agent's sentences and transitions go. A sentence that is repeated is said once, until another one comes.
+
+    ``count`` hears of transitions too.
+    """
 
     def __init__(self) -> None:
         self._last = ""
+        self.count: Callable[[Moved], None] | None = None
 
     def moved(self, transition: Moved) -> None:
         self._last = ""
+        if self.count is not None:
+            self.count(transition)
         log.info("%s", transition, extra={"fields": fields(transition)})
 
     def say(self, sentence: str) -> None:

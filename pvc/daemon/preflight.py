@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from pvc.cluster.store import Store, StoreError
 from pvc.core.settings import Settings
 from pvc.daemon import machine
 from pvc.daemon.config import BadConfig, DaemonConfig, read_config
+from pvc.daemon.keys import with_port
 from pvc.daemon.state import Remembered, objection, recall
 from pvc.daemon.surroundings import HypervisorFacts, Surroundings
 from pvc.errors import PvcError
@@ -84,6 +86,7 @@ class Preflight:
             return None
         boot = self._boot_id()
         self._fencing(config)
+        self._metrics(config)
         hypervisor = self._libvirt(config)
         found = self._zookeeper(config, boot)
         if self._problems or found is None or hypervisor is None:
@@ -158,6 +161,18 @@ class Preflight:
             return
         if mode & (stat.S_IRGRP | stat.S_IROTH):
             self._warn(f"fencing: {path} holds a password, and others than its owner can read it", f"chmod 0600 {path}")
+
+    def _metrics(self, config: DaemonConfig) -> None:
+        """Nothing here keeps a daemon from its work."""
+        if config.metrics_listen is None:
+            return
+        host, port = config.metrics_listen
+        if find_spec("prometheus_client") is None:
+            self._warn("metrics: the Prometheus client is not installed, so none are served", "apt install python3-prometheus-client")
+            return
+        self._ok(f"metrics: served at http://{with_port(host, port)}/metrics")
+        if not host.startswith(("127.", "::1", "localhost")):
+            self._warn(f"metrics: whoever reaches {host} can read which VMs there are", "listen on 127.0.0.1, or let a firewall decide")
 
     def _libvirt(self, config: DaemonConfig) -> HypervisorFacts | None:
         try:

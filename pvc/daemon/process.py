@@ -116,10 +116,24 @@ class NodeDaemon:
         remember(self._config.state_file, self._remembered)
         self._listen_for_signals()
         self._agent.begin()  # before the store: what is reported of the first connection must include all of this
+    def _serve_metrics(self) -> None:
+        """Where they are asked for. A daemon works without them, so what is wrong with them is a warning."""
+        if self._config.metrics_listen is None:
+            return
+        try:
+            from pvc.daemon.metrics import Exporter
+
+            exporter = Exporter(*self._config.metrics_listen, self._agent.core)
+            exporter.start()
+            self._log.count = exporter.moved
+        except (ImportError, PvcError) as error:
+            log.warning("no metrics: %s", error)
+
         try:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
         except NotConnected as error:
             raise PvcError(f"ZooKeeper: {error.message}", error.next_step) from error
+        self._serve_metrics()
         for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, self._deadman, self._chores):
             part.start()
         self._notifier.ready()

@@ -198,6 +198,18 @@ def test_a_relist_while_away_is_left_to_the_return(world, watcher):
     watcher.until_relisted(generation + 1)
 
 
+def test_a_refresh_reports_nothing_that_is_known(world, watcher, writer):
+    for path in ("/a", "/b"):
+        watcher.store.watch(path)
+        watcher.until_data(path, None)
+    watcher.settle()
+    watcher.forget()
+    for _ in range(4):
+        watcher.store.refresh()
+    watcher.settle()
+    assert watcher.reports("/a") == watcher.reports("/b") == []
+
+
 def test_hundreds_of_watches_are_all_reported_and_all_armed(world, watcher, writer):
     """More than are read at a time."""
     names = [f"/{number}" for number in range(350)]

@@ -82,6 +82,24 @@ def test_reads_under_way_are_bounded_and_all_have_their_turn(bench):
     assert bench.events.count(Relisted(1)) == 1
 
 
+def test_a_refresh_reads_one_key_and_each_has_its_turn(bench):
+    for key in (A, B):
+        bench.watches.add(key)
+        bench.answer(key, 0)
+    for key in (A, B, A):
+        bench.watches.refresh()
+        assert bench.keys() == [key]
+        bench.answer(key, 0)
+    bench.watches.refresh()
+    bench.answer(B, 1)
+    assert bench.events[2:] == [bench.event(B, 1)]
+
+
+def test_a_refresh_of_nothing_reads_nothing(bench):
+    bench.watches.refresh()
+    assert bench.keys() == []
+
+
 def test_a_relist_ends_when_all_were_read_after_it_began(bench):
     bench.watches.add(A)
     bench.watches.add(B)
