@@ -4,6 +4,7 @@ Threads only enqueue, and one decides (`loop`). The end has an order: the node's
 that stops for one that died (H79, H80).
 """
 
+import itertools
 import logging
 import os
 import queue
@@ -43,7 +44,10 @@ LEAVE_S = 10.0
 """How long the node may take to write that it stops."""
 CLOSE_S = 10.0
 """How long the threads may take to end after that, session included."""
-CHORES_S = 60.0
+REFRESH_S = 5.0
+"""How often one of the watched znodes is read again, whatever their number."""
+REMEMBER_EACH = 12
+"""After this many of them, what must be known before the next start is written down."""
 LAST_WORDS_S = 1.0
 
 
@@ -111,11 +115,6 @@ class NodeDaemon:
         agent.put(StatsSeen(first))
         return agent
 
-    def run(self) -> int:
-        """Work until a signal comes or nothing can go on; returns the exit code. Only on the main thread."""
-        remember(self._config.state_file, self._remembered)
-        self._listen_for_signals()
-        self._agent.begin()  # before the store: what is reported of the first connection must include all of this
     def _serve_metrics(self) -> None:
         """Where they are asked for. A daemon works without them, so what is wrong with them is a warning."""
         if self._config.metrics_listen is None:
@@ -129,11 +128,16 @@ class NodeDaemon:
         except (ImportError, PvcError) as error:
             log.warning("no metrics: %s", error)
 
+    def run(self) -> int:
+        """Work until a signal comes or nothing can go on; returns the exit code. Only on the main thread."""
+        remember(self._config.state_file, self._remembered)
+        self._listen_for_signals()
+        self._serve_metrics()
+        self._agent.begin()  # before the store: what is reported of the first connection must include all of this
         try:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
         except NotConnected as error:
             raise PvcError(f"ZooKeeper: {error.message}", error.next_step) from error
-        self._serve_metrics()
         for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, self._deadman, self._chores):
             part.start()
         self._notifier.ready()
@@ -210,9 +214,12 @@ class NodeDaemon:
     # ---- now and then
 
     def _do_chores(self) -> None:
-        while not self._closing.wait(CHORES_S * random.uniform(0.75, 1.25)):  # not all nodes at the same time
-            self._store.relist()  # heals a watch event that was lost
-            self._remember()
+        for number in itertools.count(1):
+            if self._closing.wait(REFRESH_S * random.uniform(0.75, 1.25)):  # not all nodes at the same time
+                return
+            self._store.refresh()
+            if number % REMEMBER_EACH == 0:
+                self._remember()
 
     def _remember(self) -> None:
         token = self._agent.executor.token
