@@ -15,6 +15,7 @@ import click
 
 from pvc.cli.access import Access
 from pvc.cli.group import Group
+from pvc.cli.scenarios import run_files
 from pvc.cli.screen import say
 from pvc.client.cluster import Cluster
 from pvc.errors import PvcError
@@ -36,6 +37,7 @@ def sim() -> None:
 
     \b
     pvc sim demo
+    pvc sim run FILE.json
     """
 
 
@@ -187,3 +189,6 @@ def _sum_up(simulated: SimCluster, seconds: float) -> None:
     say(click.style(f"{simulated.now / 60:.1f} virtual minutes in {seconds:.1f} s; {transitions}.", bold=True))
     say(f"{nodes} nodes, of which {len(set(lost))} were lost and proven off, {len(shot)} by a shot; {vms} VMs.")
     say(f"Looked at {simulated.witness.looks} times: never two copies of a guest, and none of a VM that nobody owns.")
+
+
+sim.add_command(run_files)

@@ -1,0 +1,309 @@
+"""Reading scenario files: everything that is wrong with one is said at once, each with the nearest word that is known."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pvc.cluster.names import NAME_RULE, is_name, shown
+from pvc.errors import UsageProblem, nearest, unknown
+from pvc.sim import expectations
+from pvc.sim.knobs import knob_problems, settings_of
+from pvc.sim.machine import Mood
+from pvc.sim.policy_fields import policy_problems
+from pvc.sim.scenario import Checkpoint, NodePlan, Scenario, Step, Timing, VmPlan, Wishes
+from pvc.sim.sentences import FORMS, Sentence, understood
+from pvc.sim.verbs import FENCER, NODES, VERBS, WHERE
+from pvc.sim.world import ANYWHERE
+
+FIELDS = (
+    "name", "area", "notes", "nodes", "vms", "zk", "config", "steps", "end", "checkpoints", "expect_final", "expect_always",
+    "expect_better", "timing",
+)  # fmt: skip
+NODE = ("name", "power", "memory_mib", "boot_s")
+VM = ("name", "home", "desired", "memory_mib", "migrate_s", "shutdown_s", "policy")
+BETTER = ("nodes", "vms", "any_of", "always", "checkpoints", "why")
+TIMING = ("vm", "fault_at", "must_run_again_within_s")
+DESIRED = ("start", "stop", "disable", "failed")
+ZK = ("on_nodes", "external")
+POWER = ("on", "off")
+Said = Mapping[str, Any]
+
+
+class BadScenario(UsageProblem):
+    """The file cannot be played; ``problems`` are sentences, all of them."""
+
+    def __init__(self, path: Path, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        told = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"{path} cannot be played:{told}", f"correct {path}; docs/scenarios.md says what a scenario file may hold")
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a scenario file; raises `BadScenario` with everything that is wrong."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadScenario(path, [(error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"]) from error
+    except ValueError as error:
+        raise BadScenario(path, [f"it is no JSON: {error}"]) from error
+    except RecursionError as error:
+        raise BadScenario(path, ["it is nested too deeply"]) from error
+    if not isinstance(said, dict):
+        raise BadScenario(path, ["it is no JSON object"])
+    return scenario_of(said, path)
+
+
+def scenario_of(said: Said, path: Path) -> Scenario:
+    """A scenario from what a file says; raises `BadScenario`."""
+    reading = _Reading(said)
+    reading.everything()
+    if reading.problems:
+        raise BadScenario(path, dict.fromkeys(reading.problems))
+    return reading.scenario(path)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a number, and neither negative nor endless."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+
+
+class _Reading:
+    """Looks at every part of a file, and collects what is wrong."""
+
+    def __init__(self, said: Said) -> None:
+        self.said = said
+        self.problems: list[str] = []
+        self.nodes: list[str] = []
+        self.vms: list[str] = []
+        self.end = float(said["end"]) if is_number(said.get("end")) else float("inf")
+
+    def wrong(self, problem: str) -> None:
+        """Another problem."""
+        self.problems.append(problem)
+
+    def everything(self) -> None:
+        """Look at all parts; names first, because the others use them."""
+        said = self.said
+        self.keys(said, FIELDS, "the file", needs=("nodes", "end"))
+        self._names()
+        for number, node in enumerate(self.entries("nodes"), 1):
+            self._node(node, f"node {number}")
+        for number, vm in enumerate(self.entries("vms"), 1):
+            self._vm(vm, f"vm {number}")
+        self.number(said, "end", "the file")
+        self.word(said.get("zk", ZK[0]), ZK, "zk")
+        self.problems += knob_problems(said.get("config", {}))
+        for number, step in enumerate(self.entries("steps"), 1):
+            self._step(step, f"step {number}")
+        self._wishes(said, "")
+        self._better(said.get("expect_better"))
+        self._timing(said.get("timing"))
+
+    def entries(self, field: str, part: Said | None = None) -> list[Any]:
+        """This field, which is a list; nothing where it is not."""
+        value = (self.said if part is None else part).get(field, [])
+        if not isinstance(value, list):
+            self.wrong(f"{field} is no list")
+            return []
+        return value
+
+    # ---- parts
+
+    def _names(self) -> None:
+        nodes = [one.get("name") if isinstance(one, dict) else one for one in self.entries("nodes")]
+        vms = [one.get("name") if isinstance(one, dict) else None for one in self.entries("vms")]
+        steps = [one for one in self.entries("steps") if isinstance(one, dict)]
+        self._twice("node", nodes)
+        self._twice("VM", vms)
+        nodes += [step.get("node") for step in steps if step.get("do") == "node_add"]
+        vms += [step.get("vm") for step in steps if step.get("do") == "vm_define"]
+        self.nodes, self.vms = ([one for one in names if isinstance(one, str)] for names in (nodes, vms))
+        for kind, names in (("node", self.nodes), ("VM", self.vms)):
+            for name in names:
+                if not is_name(name):
+                    self.wrong(f"{shown(name)} cannot be the name of a {kind}: a name is {NAME_RULE}")
+
+    def _twice(self, kind: str, names: list[Any]) -> None:
+        for name in dict.fromkeys(one for one in names if isinstance(one, str) and names.count(one) > 1):
+            self.wrong(f'there are two {kind}s called "{name}"')
+
+    def _node(self, said: Any, where: str) -> None:
+        if isinstance(said, str) or not self.keys(said, NODE, where, needs=("name",)):
+            return
+        where = f"{where} ({said.get('name')})"
+        self.word(said.get("power", POWER[0]), POWER, f"{where}: power")
+        self.number(said, "memory_mib", where, whole=True)
+        self.number(said, "boot_s", where)
+
+    def _vm(self, said: Any, where: str) -> None:
+        if not self.keys(said, VM, where, needs=("name", "home")):
+            return
+        where = f"{where} ({said.get('name')})"
+        self.named("node", said.get("home"), self.nodes, f"{where}: home")
+        self.word(said.get("desired", DESIRED[0]), DESIRED, f"{where}: desired")
+        self._guest(said, where)
+
+    def _guest(self, said: Said, where: str) -> None:
+        self.number(said, "memory_mib", where, whole=True)
+        for field in ("migrate_s", "shutdown_s"):
+            self.number(said, field, where)
+        self.problems += policy_problems(said.get("policy", {}), f"{where}: policy")
+
+    def _step(self, said: Any, where: str) -> None:
+        if not isinstance(said, dict):
+            self.wrong(f"{where} is no object")
+            return
+        do = said.get("do")
+        if not isinstance(do, str) or do not in VERBS:
+            self.wrong(f'{where}: "do" is missing' if do is None else f"{where}: {unknown('verb', str(do), VERBS)}")
+            return
+        where, verb = f"{where} ({do})", VERBS[do]
+        self.keys(said, ("at", "do", *verb.needs, *verb.may, "fallback"), where, needs=("at", *verb.needs))
+        self.number(said, "at", where)
+        if is_number(said.get("at")) and said["at"] > self.end:
+            self.wrong(f"{where} is at {said['at']:g} s, after the end at {self.end:g} s")
+        self._step_fields(said, where)
+
+    def _step_fields(self, said: Said, where: str) -> None:
+        for field in NODES:
+            if field in said and not (field == "node" and said["do"] == "start_fail" and said[field] == ANYWHERE):
+                self._node_word(said[field], f"{where}: {field}")
+        if "vm" in said:
+            self.named("VM", said["vm"], self.vms, f"{where}: vm")
+        if "count" in said and (not isinstance(said["count"], int) or isinstance(said["count"], bool) or said["count"] < -1):
+            self.wrong(f"{where}: count is {said['count']!r}, and no whole number from -1 on")
+        for field in ("on", "keep", "applied"):
+            if field in said and not isinstance(said[field], bool):
+                self.wrong(f"{where}: {field} is {said[field]!r}, and neither true nor false")
+        for field in ("boot_s", "for_s"):
+            self.number(said, field, where)
+        if "mood" in said:
+            self.word(said["mood"], [mood.value for mood in Mood], f"{where}: mood")
+        self._guest({"policy": {}, **said}, where)
+
+    def _node_word(self, word: Any, where: str) -> None:
+        if isinstance(word, str) and word.startswith(WHERE):
+            self.named("VM", word.removeprefix(WHERE), self.vms, where)
+        elif isinstance(word, str) and word.startswith("@") and not word.startswith(FENCER):
+            self.wrong(f"{where}: {shown(word)} is neither {FENCER}NODE nor {WHERE}VM")
+        else:
+            self.named("node", word.removeprefix(FENCER) if isinstance(word, str) else word, self.nodes, where)
+
+    def _wishes(self, said: Said, where: str) -> None:
+        """What is expected: of a file as a whole, or, with ``where``, of what would be better."""
+        if where:
+            self.problems += expectations.problems(_states(said), where, self.nodes, self.vms)
+        else:
+            self.problems += expectations.problems(said.get("expect_final", {}), "expect_final", self.nodes, self.vms)
+        for number, one in enumerate(self.entries("checkpoints", said), 1):
+            self._checkpoint(one, f"{where}{' ' if where else ''}checkpoint {number}")
+        for number, words in enumerate(self.entries("always" if where else "expect_always", said), 1):
+            self._sentence(words, f"{where or 'expect_always'} {number}")
+
+    def _checkpoint(self, said: Any, where: str) -> None:
+        if not isinstance(said, dict) or not is_number(said.get("at")):
+            self.wrong(f'{where} says not when: "at" is missing, or no number of seconds')
+            return
+        if said["at"] > self.end:
+            self.wrong(f"{where} is at {said['at']:g} s, after the end at {self.end:g} s")
+        self.problems += expectations.problems({key: part for key, part in said.items() if key != "at"}, where, self.nodes, self.vms)
+
+    def _sentence(self, words: Any, where: str) -> None:
+        sentence = understood(words) if isinstance(words, str) else None
+        if sentence is None:
+            self.wrong(f"{where}: {_no_sentence(words)}")
+            return
+        for kind, name, known in (("VM", sentence.vm, self.vms), ("node", sentence.node, self.nodes)):
+            if name is not None:
+                self.named(kind, name, known, f'{where} ("{words}")')
+
+    def _better(self, said: Any) -> None:
+        if said is not None and self.keys(said, BETTER, "expect_better"):
+            self._wishes(said, "expect_better")
+
+    def _timing(self, said: Any) -> None:
+        if said is None or not self.keys(said, TIMING, "timing", needs=TIMING):
+            return
+        self.named("VM", said.get("vm"), self.vms, "timing: vm")
+        self.number(said, "fault_at", "timing")
+        self.number(said, "must_run_again_within_s", "timing")
+
+    # ---- what parts are made of
+
+    def keys(self, said: Any, known: Iterable[str], where: str, needs: Iterable[str] = ()) -> bool:
+        """Whether this is an object; its fields are all known, and none that it needs is missing."""
+        if not isinstance(said, dict):
+            self.wrong(f"{where} is no object")
+            return False
+        for key in said:
+            if key not in known:
+                self.wrong(f"{where}: {unknown('field', key, known)}")
+        for key in needs:
+            if key not in said:
+                self.wrong(f'{where}: "{key}" is missing')
+        return True
+
+    def number(self, said: Said, field: str, where: str, *, whole: bool = False) -> None:
+        """A field that is a number where it is there."""
+        if field in said and not (is_number(said[field]) and (not whole or isinstance(said[field], int))):
+            self.wrong(f"{where}: {field} is {shown(said[field])}, and no {'whole ' if whole else ''}number from 0 on")
+
+    def word(self, value: Any, known: Iterable[str], where: str) -> None:
+        """One of these words."""
+        if value not in known:
+            self.wrong(f"{where}: {unknown('word', str(value), known)}")
+
+    def named(self, kind: str, name: Any, known: Iterable[Any], where: str) -> None:
+        """The name of something that there is; what is missing altogether was said already."""
+        if name is not None and name not in known:
+            self.wrong(f"{where}: {unknown(kind, str(name), [one for one in known if isinstance(one, str)])}")
+
+    # ---- the scenario
+
+    def scenario(self, path: Path) -> Scenario:
+        """The scenario, where nothing is wrong."""
+        said, better = self.said, self.said.get("expect_better")
+        timing = said.get("timing")
+        return Scenario(
+            path=path,
+            name=str(said.get("name", path.stem)),
+            area=str(said.get("area", "")),
+            notes=str(said.get("notes", "")),
+            nodes=tuple(_node_plan(one) for one in said["nodes"]),
+            vms=tuple(VmPlan(**one) for one in said.get("vms", ())),
+            steps=tuple(Step(float(one["at"]), one["do"], one) for one in said.get("steps", ())),
+            end=self.end,
+            wishes=_wishes_of(said.get("expect_final", {}), said.get("expect_always", ()), said.get("checkpoints", ())),
+            better=None if better is None else _wishes_of(_states(better), better.get("always", ()), better.get("checkpoints", ())),
+            why_better="" if better is None else str(better.get("why", "")),
+            timing=None if timing is None else Timing(timing["vm"], timing["fault_at"], timing["must_run_again_within_s"]),
+            external=said.get("zk") == "external",
+            settings=settings_of(said.get("config", {})),
+        )
+
+
+def _states(better: Said) -> Said:
+    return {key: part for key, part in better.items() if key in ("nodes", "vms", "any_of")}
+
+
+def _node_plan(said: Any) -> NodePlan:
+    if isinstance(said, str):
+        return NodePlan(said)
+    return NodePlan(on=said.get("power", "on") == "on", **{key: value for key, value in said.items() if key != "power"})
+
+
+def _wishes_of(final: Said, always: Iterable[str], checkpoints: Iterable[Said]) -> Wishes:
+    sentences = [sentence for words in always if (sentence := understood(words)) is not None]
+    return Wishes(tuple(sentences), tuple(Checkpoint(float(one["at"]), one) for one in checkpoints), final)
+
+
+def _no_sentence(words: Any) -> str:
+    shapes: Mapping[str, Callable[[], Sentence]] | list[str] = [form.shown for form in FORMS]
+    guesses = nearest(str(words), shapes)
+    hint = " or ".join(f'"{guess}"' for guess in guesses) or "; ".join(f'"{shape}"' for shape in shapes)
+    return f"{shown(words)} is no sentence of the grammar; did you mean {hint}?"

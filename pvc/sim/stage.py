@@ -1,0 +1,206 @@
+"""Plays a scenario: a whole simulated cluster as the file describes it, what befalls it at its time, and the trace of it all.
+
+The cluster begins with everything on, defines and starts its VMs as an admin would, and then lets go of what the file wants off: so a
+beginning is one that the product can come to. The instant after that is 0 s.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pvc.client.cluster import Cluster
+from pvc.cluster.store import StoreError
+from pvc.errors import PvcError
+from pvc.fsm.states import Domain
+from pvc.sim.cluster import SimCluster
+from pvc.sim.daemon import STOP_S, SYSTEM_MIB
+from pvc.sim.policy_fields import policy_of
+from pvc.sim.scenario import Checkpoint, NodePlan, Scenario, Step, VmPlan
+from pvc.sim.trace import Trace
+from pvc.sim.verbs import NODES, VERBS, named
+from pvc.sim.witness import Happening
+
+JOIN_S = 120.0
+REST_S = 300.0
+"""How long a cluster may take until it is as its file wants it at the beginning."""
+LOOK_S = 0.1
+"""How often a host that shuts down looks whether its daemon has ended."""
+OFF_S = 2.0
+"""How long a host that reboots is off."""
+
+Line = dict[str, Any]
+
+
+class Stage:
+    """The cluster of one scenario; ``tell`` is given every line of its trace."""
+
+    def __init__(self, scenario: Scenario, seed: int, tell: Callable[[Line], None], say: Callable[[str], None] | None = None) -> None:
+        self.scenario = scenario
+        self.say = say
+        self.tell = tell
+        self.cluster = SimCluster(0, seed, scenario.settings)
+        self.down = False
+        self.voters = frozenset(plan.name for plan in scenario.nodes)
+        self.cut_nodes: set[str] = set()
+        self._prepare()
+        self.trace = Trace(self.cluster.witness)
+        for line in self.trace.beginning():
+            self.tell(line)
+        self.cluster.witness.listeners.append(self._happened)
+
+    @property
+    def admin(self) -> Cluster:
+        """The client by which an admin gives commands."""
+        return self.cluster.admin
+
+    @property
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return self.cluster.now - self.trace.began
+
+    # ---- the beginning
+
+    def _prepare(self) -> None:
+        cluster, plans = self.cluster, self.scenario.nodes
+        for plan in plans:
+            self.add_node(plan.name, plan.memory_mib, plan.boot_s, boots_in_s=0.0)
+        cluster.run_until(cluster.all_run, JOIN_S, "every node has joined")
+        cluster.run(cluster.settings.keepalive_interval_s)  # everybody has measured
+        for vm in self.scenario.vms:
+            self.define(vm.name, vm.home, asdict(vm))
+            self._begin(vm)
+        cluster.run_until(self._is_as_desired, REST_S, "every VM is as desired")
+        cluster.world.start_failures.clear()
+        cluster.run(cluster.settings.dead_s + cluster.settings.session_timeout_s + cluster.settings.keepalive_interval_s)
+        self._let_go([plan for plan in plans if not plan.on])
+        if not self.scenario.external:
+            cluster.world.watchers.append(self)
+        self._look_at_quorum()
+
+    def _begin(self, vm: VmPlan) -> None:
+        if vm.desired == "disable":
+            self.admin.disable(vm.name)
+        elif vm.desired != "stop":
+            if vm.desired == "failed":
+                self.cluster.world.start_failures[self.cluster.uuid(vm.name), "*"] = -1
+            self.admin.start(vm.name, vm.home)
+
+    def _is_as_desired(self) -> bool:
+        states = all(self.cluster.life(vm.name).state is Domain(vm.desired) for vm in self.scenario.vms)
+        return states and not self.cluster.settled()
+
+    def _let_go(self, plans: list[NodePlan]) -> None:
+        """Shut these nodes down, all at once."""
+        for plan in plans:
+            self.cluster.stop_daemon(plan.name)
+        daemons = [self.cluster.daemons[plan.name] for plan in plans]
+        self.cluster.run_until(lambda: not any(daemon.alive for daemon in daemons), 2 * STOP_S, "every daemon has ended")
+        for plan in plans:
+            self.cluster.power_off(plan.name)
+
+    def add_node(self, name: str, memory_mib: int, boot_s: float, boots_in_s: float | None = None) -> None:
+        """A new machine, which is switched on; guests may take all the memory that the file gives it."""
+        machine = self.cluster.add_node(name, memory_mib=memory_mib + SYSTEM_MIB, on=False)
+        machine.boot_s = boot_s
+        machine.power_on(boots_in_s)
+
+    def define(self, name: str, home: str, said: Mapping[str, Any]) -> None:
+        """Define a VM."""
+        memory_mib = said.get("memory_mib", 512)
+        self.cluster.define(name, home, memory_mib, **policy_of(said.get("policy", {})))
+        profile = self.cluster.profile(name)
+        profile.memory_mib = memory_mib
+        profile.migrate_s, profile.shutdown_s = said.get("migrate_s", 4.0), said.get("shutdown_s", 3.0)
+
+    # ---- time
+
+    def play(self, judged: Callable[[Checkpoint], None]) -> None:
+        """Let everything happen; checkpoints are judged before what happens at the same instant."""
+        moments: list[tuple[float, Checkpoint | Step]] = [(checkpoint.at, checkpoint) for checkpoint in self.scenario.wishes.checkpoints]
+        if self.scenario.better is not None:
+            moments += [(checkpoint.at, checkpoint) for checkpoint in self.scenario.better.checkpoints]
+        moments += [(step.at, step) for step in self.scenario.steps]
+        for at, what in sorted(moments, key=lambda moment: moment[0]):
+            self._run_to(at)
+            if isinstance(what, Step):
+                self.do(what)
+            else:
+                judged(what)
+        self._run_to(self.scenario.end)
+
+    def _run_to(self, at: float) -> None:
+        while self.cluster.step(self.trace.began + at):
+            pass
+
+    def _happened(self, happening: Happening) -> None:
+        self.tell(self.trace.line(happening))
+        if self.say is not None:
+            self.say(f"{happening.at - self.trace.began:10.3f}  {happening.words}")
+
+    # ---- steps
+
+    def do(self, step: Step) -> None:
+        """Do one step; what is refused is noted, and the scenario goes on."""
+        verb, note = VERBS[step.do], self.cluster.witness.note
+        said = dict(step.said)
+        for field in NODES:
+            if field in said and field != "fallback":
+                said[field] = self._meant(said[field], said.get("fallback"))
+        words = " ".join(str(value) for field, value in said.items() if field not in ("at", "fallback"))
+        if any(field in said and said[field] is None for field in NODES):
+            missing = next(str(step.said[field]) for field in NODES if said.get(field, "") is None)
+            note("refused", f"{step.do} is left out: {missing} is nobody now", command=words, why=f"{missing} is nobody now")
+            return
+        note("step", f"* {words}", step=said)
+        try:
+            verb.act(self, said)
+        except (PvcError, StoreError) as error:
+            note("refused", f"{words} is refused: {error}", command=words, why=str(error))
+        self._look_at_quorum()
+
+    def _meant(self, text: str, fallback: str | None) -> str | None:
+        node = named(self, text)
+        return fallback if node is None and fallback is not None else node
+
+    def cut(self, node: str, cut: bool) -> None:
+        """A node loses, or regains, every connection to ZooKeeper and to other nodes."""
+        (self.cut_nodes.add if cut else self.cut_nodes.discard)(node)
+        self.cluster.cut_host(node, cut)
+
+    def zookeeper(self, down: bool) -> None:
+        """The whole ensemble is unusable, or usable."""
+        self.down = down
+
+    def shut_down(self, node: str, then_on: bool) -> None:
+        """The operating system goes down: the daemon is told to stop, then guests die and the power goes."""
+        machine, clock = self.cluster.world.machines[node], self.cluster.world.clock
+        boots = machine.boots
+        self.cluster.stop_daemon(node)
+
+        def look() -> None:
+            daemon = self.cluster.daemons.get(node)
+            if not machine.on or machine.boots != boots:
+                return
+            if daemon is not None and daemon.alive:
+                clock.after(LOOK_S, f"{node} shuts down", look)
+                return
+            machine.power_off()
+            if then_on:
+                clock.after(OFF_S, f"{node} boots again", machine.power_on)
+
+        if machine.on:
+            clock.after(LOOK_S, f"{node} shuts down", look)
+
+    # ---- ZooKeeper on the nodes
+
+    def guest_changed(self, *args: Any) -> None:
+        """Of no interest: it is the power of nodes that counts."""
+
+    def power_changed(self, node: str, on: bool) -> None:
+        """A node was switched: ZooKeeper may have lost, or found, its majority."""
+        self._look_at_quorum()
+
+    def _look_at_quorum(self) -> None:
+        up = [name for name in self.voters if self.cluster.world.machines[name].on and name not in self.cut_nodes]
+        usable = not self.down and (self.scenario.external or 2 * len(up) > len(self.voters))
+        self.cluster.ensemble_down(not usable)
