@@ -133,7 +133,7 @@ class Executor:
         return Relied(
             me=known.me,
             token=self.token,
-            nodes={name: node.version for name, node in known.nodes.items() if node.version != NEVER_WRITTEN},
+            nodes={name: node.version for name, node in known.nodes.items() if node.record is not None and node.version != NEVER_WRITTEN},
             boots={name: znode.version for name in boots if (znode := seen[znodes.boot(name)]) is not None},
             config=known.config_version if known.config is not None else None,
             alive=known.alive,

@@ -19,8 +19,8 @@ from pvc.errors import UsageProblem
 def fence(name: str, confirm_off: bool, dry_run: bool, yes: bool, reason: str) -> None:
     """Give your word that a node is off.
 
-    What it owned is then recovered on other nodes. If it is not off, its guests run twice and destroy their disks. Nobody can check what you
-    say; who said it, when, and why, is kept.
+    What it owned is then recovered on other nodes. If it is not off, its guests run twice and destroy their disks.
+    Nobody can check what you say; who said it, when, and why, is kept.
 
     \b
     pvc node fence hv3 --confirm-off --reason "its plug is in my hand"

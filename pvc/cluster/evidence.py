@@ -77,7 +77,14 @@ def domain_guards(life: Life, transition: Transition, relied: Relied) -> tuple[C
 def node_guards(node: str, holder: str | None, transition: Transition, relied: Relied) -> tuple[Check | Absent, ...]:
     """What must still be true for a transition of this node, whose fence is held by `holder`."""
     lost = (Absent(znodes.alive(node)),) if g.LOST in transition.row.guards else ()
-    return (*_actor(transition, relied), *lost, *holder_guards(holder, transition, relied))
+    return (*_actor(transition, relied), *lost, *holder_guards(holder, transition, relied), *_brakes(node, transition, relied))
+
+
+def _brakes(node: str, transition: Transition, relied: Relied) -> tuple[Check, ...]:
+    """That no other node has changed since the brakes were looked at: two fencers must not shoot at the same moment."""
+    if g.UNBRAKED not in transition.row.guards:
+        return ()
+    return tuple(Check(znodes.node(name), version) for name, version in sorted(relied.nodes.items()) if name != node)
 
 
 def holder_guards(holder: str | None, transition: Transition, relied: Relied) -> tuple[Check | Absent, ...]:

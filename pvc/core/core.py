@@ -15,13 +15,20 @@ from pvc.core.intake import WAITING, Intake, domain_key, node_key
 from pvc.core.known import GONE, NEVER_WRITTEN, Known, KnownDomain, KnownNode
 from pvc.core.policy import Ranking
 from pvc.core.settings import Settings
+from pvc.core.waits import passed_wait
 from pvc.fsm.guards import HOME_FITS
 from pvc.fsm.row import explain
-from pvc.fsm.states import By, Connection, Effect, Power
+from pvc.fsm.states import By, Connection, Effect, Fence, Power
 from pvc.fsm.views import DomainView, NodeLife, SessionLife, SessionView
 
 AUTOMATIC = ("evacuate", "go_home")
 """Live migrations that a daemon begins by itself."""
+
+READS = {
+    Power.on: "Its power reads on: its daemon is dead, or cut off.",
+    Power.silent: "Its fence device is silent.",
+}
+"""What was read of a node about whom nothing is proven; its alarm says so (H76)."""
 
 TROUBLED = ("ended", "give_up", "migrate_failed", "overdue")
 """Transitions that may follow a job that failed: an admin wants to read what the hypervisor said."""
@@ -70,6 +77,7 @@ class Core(Intake):
                 if new:
                     self._forget_session()
                 self._forget_tickets()
+                self._count_anew()
             case e.Disconnected(expired=expired):
                 self._move_session("expired" if expired else "suspended")
                 if expired:
@@ -94,10 +102,15 @@ class Core(Intake):
             self.session = SessionLife(Connection(answer.row.dest))
 
     def _forget_session(self) -> None:
-        """What was observed in another session counts for nothing: power, who was away, and how long the session has lasted."""
-        self.known.joined = self.known.session_is_old = False
+        """What was read of the power of others in another session counts for nothing."""
+        self.known.joined = False
         for node in self.known.nodes.values():
             node.reading, node.readings, node.asked, node.stale = Power.unread, 0, None, False
+
+    def _count_anew(self) -> None:
+        """Who was not connected could not see anybody live: the absence of others counts from now, and shots wait (H60)."""
+        self.known.session_is_old = False
+        for node in self.known.nodes.values():
             node.away = node.dead = node.long_dead = False
         self.answers.append(e.Wait(f"{self.me} session", self.known.settings.dead_s + self.known.settings.session_timeout_s))
 
@@ -124,6 +137,9 @@ class Core(Intake):
             known.trouble = ""  # told, or overcome
         if key == node_key(self.me) and move.row.trigger == "join":
             self.known.joined = True
+        if isinstance(known, KnownNode) and move.row.trigger == "pass_on":
+            known.passed, known.resting = known.passed + 1, True
+            self._wait(passed_wait(key.partition(" ")[2], known.passed, self.known.settings))
         if move.row.writes:
             return ()  # the ticket stays until the record is seen as it was written
         known.ticket = None
@@ -137,6 +153,8 @@ class Core(Intake):
             elif isinstance(known, KnownNode) and effect in POWER_JOBS:
                 known.asked, known.reading = ticket, Power.unread
                 known.readings = known.readings if effect is Effect.read_power else 0
+                if effect is Effect.power_on:
+                    known.switched, known.wait, known.due = known.switched + 1, "", False
 
     # ---- looking: what is known decides
 
@@ -156,8 +174,20 @@ class Core(Intake):
         if node is None or node.ticket is not None or not isinstance(node.record, NodeRecord) or self.me not in facts:
             return
         self._rewait_fence(name, node)
+        self._tell_brake(name, node)
         for move in self.rules.node_moves(self.me, name, facts, self.known.watch(name), self.known.own())[:1]:
-            self._fire(node_key(name), node, move)
+            if not (node.resting and move.row.trigger == "adopt" and node.record.life.fence is not Fence.proven):
+                self._fire(node_key(name), node, move)
+
+    def _tell_brake(self, name: str, node: KnownNode) -> None:
+        """Say, once, why a node is not shot whose time is over."""
+        assert isinstance(node.record, NodeRecord)
+        life = node.record.life
+        waits = life.by == self.me and life.fence in (Fence.throws, Fence.failed) and self.known.fence_is_due(node)
+        brake = self.known.brake(name) if waits else ""
+        if brake and brake != node.braked:
+            self._say(f"{name} is not shot: {brake}")
+        node.braked = brake
 
     def _look_at_domain(self, uuid: str) -> None:
         known = self.known.domains.get(uuid)
@@ -208,7 +238,9 @@ class Core(Intake):
 
 
 def _why(known: KnownDomain | KnownNode, move: Move) -> str:
-    if not isinstance(known, KnownDomain) or move.row.trigger not in TROUBLED:
+    if isinstance(known, KnownNode):
+        return f"{move.row.why} {READS[known.reading]}" if move.row.trigger in ("declare", "miss") and known.reading in READS else ""
+    if move.row.trigger not in TROUBLED:
         return ""
     if isinstance(move.view, DomainView) and move.view.unanswered:
         return "Nobody heard how its start ended, and no guest is there: that is no failure, it is started again."

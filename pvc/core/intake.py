@@ -9,7 +9,7 @@ from pvc.cluster.records import DomainOutline, DomainRecord, NodeRecord, NodeSta
 from pvc.core import events as e
 from pvc.core.known import Known, KnownDomain, KnownNode
 from pvc.core.waits import Spell, absence_waits, domain_wait, fence_wait, reading_wait
-from pvc.fsm.states import Domain, Guest, Job, Migration, Power
+from pvc.fsm.states import Domain, Fence, Guest, Job, Migration, Power
 
 WAITING = (Domain.place, Domain.start, Domain.boot)
 """States in which a VM may wait for room."""
@@ -87,7 +87,10 @@ class Intake:
             node.reading, node.readings, node.asked = Power.unread, 0, None
         if self.known.alive:
             self._count_absences()
-        if not node.seen_alive and after is not None:
+        if after is not None and after.fence is Fence.none:
+            node.begin_anew()
+        if not (node.seen_alive or node.graced) and after is not None:
+            node.graced = True
             self.answers.append(e.Wait(f"{event.name} grace", self.known.settings.boot_grace_s))
         return self._everything() if before != after else [node_key(event.name)]
 
@@ -198,6 +201,9 @@ class Intake:
             return [node_key(subject)]
         if node is not None and rest.startswith("reading"):
             node.stale = True
+            return [node_key(subject)]
+        if node is not None and rest == f"passed {node.passed}":
+            node.resting = False
             return [node_key(subject)]
         if node is not None and rest.startswith("absent"):
             return self._absent_for(subject, node, rest)

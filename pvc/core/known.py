@@ -14,6 +14,7 @@ from pvc.cluster.records import (
     OnPoweroff,
     Unreadable,
 )
+from pvc.core.brakes import another_shot, minority
 from pvc.core.facts import Local, NodeFacts, Options, Self, Watch
 from pvc.core.policy import Ranking, preferring, rank, with_recorded
 from pvc.core.settings import Settings
@@ -24,6 +25,9 @@ NEVER_WRITTEN = -1
 """In place of a version: there is no such record yet."""
 
 GONE = Life(state=Domain.delete)
+
+POWER_ON_TRIES = 3
+"""How often a node that was fenced is switched on again; one that stays off needs a person."""
 
 AGAIN = (Domain.boot, Domain.start, Domain.restart, Domain.shutdown, Domain.destroy)
 """States after which a VM may have to be placed anew."""
@@ -69,10 +73,19 @@ class KnownNode:
     readings: int = 0
     asked: int | None = None  # the ticket of the transition that ordered a power job in flight
     stale: bool = False
+    graced: bool = False  # its grace for booting has begun
+    passed: int = 0  # how often this daemon has passed its fence on, and whether it still leaves it to others
+    resting: bool = False
+    switched: int = 0  # how often this daemon has switched it on again
+    braked: str = ""  # why it was last said not to be shot
     ticket: int | None = None
     refused: int | None = None
     due: bool = False
     wait: str = ""
+
+    def begin_anew(self) -> None:
+        """Nobody suspects it any more: what was done about it concerns no later fence."""
+        self.passed, self.resting, self.switched, self.braked = 0, False, 0, ""
 
 
 @dataclass(slots=True)
@@ -198,13 +211,14 @@ class Known:
             reading=node.reading,
             stale=node.stale,
             busy=node.asked is not None,
-            due=self._fence_is_due(node),
+            due=self.fence_is_due(node),
             concerns=self.concerns(name),
             brake=self.brake(name),
-            power_back=self.settings.power_back,
+            power_back=self.settings.power_back and node.switched < POWER_ON_TRIES,
         )
 
-    def _fence_is_due(self, node: KnownNode) -> bool:
+    def fence_is_due(self, node: KnownNode) -> bool:
+        """Whether the wait of the phase that its fence is in is over."""
         life = node.record.life if isinstance(node.record, NodeRecord | NodeOutline) else None
         if life is not None and life.fence is Fence.evidence:
             return node.long_dead if life.daemon is Daemon.stop else node.dead
@@ -233,14 +247,8 @@ class Known:
             return f"{self.me} has not been connected for a full dead time itself"
         if not self.nodes[name].seen_alive:
             return f"{self.me} has not seen {name} alive yet: it may be booting"
-        return self._minority()
-
-    def _minority(self) -> str:
-        unproven = [facts for facts in self.facts().values() if facts.life.fence is not Fence.proven]
-        alive = sum(facts.alive for facts in unproven)
-        if 2 * alive > len(unproven):
-            return ""
-        return f"only {alive} of {len(unproven)} nodes answer: this may be a network fault, and a shot needs a majority"
+        facts = self.facts()
+        return minority(facts) or another_shot(facts, name, self.settings.parallel_shots)
 
     def takes_work(self) -> bool:
         """Whether this daemon may decide about VMs and other nodes at all."""

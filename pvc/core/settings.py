@@ -14,6 +14,8 @@ class Settings:
     power_poll_s: float = 5.0
     power_poll_max_s: float = 60.0
     fence_retry_s: float = 30.0
+    fence_retry_max_s: float = 600.0
+    parallel_shots: int = 1
     power_on_delay_s: float = 10.0
     boot_grace_s: float = 180.0
     accept_timeout_s: float = 30.0
@@ -36,6 +38,10 @@ class Settings:
     def throws_s(self) -> float:
         """From a node's death to the shot."""
         return self.throws_ticks * self.keepalive_interval_s
+
+    def shot_backoff_s(self, tries: int) -> float:
+        """The wait before a node is shot again, after so many shots that proved nothing."""
+        return min(self.fence_retry_s * float(2 ** min(max(0, tries - 1), 10)), self.fence_retry_max_s)
 
     def backoff_s(self, restarts: int) -> float:
         """The wait before the next start of a VM that failed this many times in a row: 0.5, 1, 2, 4, 8, then always 16 s."""

@@ -48,7 +48,7 @@ def fence_wait(node: str, life: NodeLife, tries: int, settings: Settings) -> Spe
     """The name of the wait that this node's fence is in, and its seconds; whoever holds it, evidence waits for `absence_waits`."""
     seconds = {
         Fence.throws: settings.throws_s,
-        Fence.failed: settings.fence_retry_s,
+        Fence.failed: settings.shot_backoff_s(tries),
         Fence.proven: settings.power_on_delay_s,
     }.get(life.fence)
     return None if seconds is None else (f"{node} {life.fence} {life.by} {tries}", seconds)
@@ -62,6 +62,14 @@ def absence_waits(node: str, absence: int, settings: Settings) -> tuple[Spell, S
     """
     dead, long = f"{node} absent {absence} dead", f"{node} absent {absence} long"
     return (dead, settings.dead_s), (long, settings.dead_s + settings.throws_s)
+
+
+def passed_wait(node: str, passed: int, settings: Settings) -> Spell:
+    """How long a daemon that got no answer from a device leaves the fence to others: ever longer, or a device that is silent for everybody
+    would make its fence pass from hand to hand without end.
+    """
+    seconds = min(settings.keepalive_interval_s * 2 ** min(passed - 1, 10), settings.power_poll_max_s)
+    return f"{node} passed {passed}", seconds
 
 
 def reading_wait(node: str, ticket: int, readings: int, settings: Settings) -> Spell:

@@ -126,6 +126,14 @@ def test_a_shot_does_not_overtake_the_hold(dead):
     assert refused(dead.stores["n2"], change, znodes.CONFIG) is Why.VERSION
 
 
+def test_a_shot_is_refused_when_another_node_has_changed_since_the_brakes_were_looked_at(dead):
+    """Two fencers that shoot at the same moment would both find that nobody shoots."""
+    change = dead.change_of_node("n2", "n1", watch=DUE)
+    znode = dead.client.read(znodes.node("n3"))
+    dead.client.multi([Set(znodes.node("n3"), znode.data, znode.version)])
+    assert refused(dead.stores["n2"], change, znodes.node("n3")) is Why.VERSION
+
+
 def test_a_reading_is_proof_even_during_a_hold(dead):
     change = dead.change_of_node("n2", "n1", watch=OFF)
     znode = dead.client.read(znodes.CONFIG)

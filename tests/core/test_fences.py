@@ -1,0 +1,149 @@
+"""What the Core does about a node that is lost: when it counts, when it waits, and what brakes it."""
+
+import pytest
+
+from pvc.core import events as e
+from pvc.core.settings import Settings
+from pvc.core.waits import fence_wait
+from pvc.fsm.states import Daemon, Effect, Fence, Power
+from pvc.fsm.views import NodeLife
+from tests.core.test_core import CONFIG, UUID, braked, fires, node, vm, waits, working
+
+SETTINGS = Settings()
+
+
+def held(core, fence=Fence.evidence, daemon=Daemon.run, version=7, by="hv1", name="hv3"):
+    """The fence of a node that is lost, as its record now says."""
+    return core.on(e.NodeSeen(name, node(name, daemon, fence=fence, by=by), version))
+
+
+def lost(core, name="hv3"):
+    """A node goes, and this daemon gets its fence; returns the ticket of the reading that was ordered."""
+    core.on(e.DomainSeen(UUID, vm(owner=name), 3))
+    answers = core.on(e.AliveSeen(frozenset({"hv1", "hv2", "hv3"} - {name})))
+    suspect = next(answer for answer in fires(answers) if answer.key == f"node {name}")
+    core.on(e.Fired(suspect.ticket, e.Result.written))
+    held(core, name=name)
+    return suspect.ticket
+
+
+def triggers(answers):
+    return [answer.move.row.trigger for answer in fires(answers)]
+
+
+def test_absence_is_counted_only_while_this_daemon_was_connected_itself():
+    """H60: it may be that nobody could be seen, by anybody."""
+    core = working()
+    lost(core)
+    core.on(e.Disconnected())
+    core.on(e.Due("hv3 absent 1 dead"))
+    answers = core.on(e.Connected(new_session=False))
+    assert waits(answers)["hv1 session"] == SETTINGS.dead_s + SETTINGS.session_timeout_s
+    answers = core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    assert waits(answers)["hv3 absent 2 dead"] == SETTINGS.dead_s
+    held(core)
+    assert triggers(core.on(e.Synced())) == []
+    assert core.on(e.Due("hv3 absent 1 dead")) == []
+    assert "declare" not in triggers(core.on(e.Due("hv1 session")))
+    assert "declare" in triggers(core.on(e.Due("hv3 absent 2 dead")))
+
+
+def test_nobody_is_shot_before_a_full_dead_time_after_a_reconnect():
+    core = working()
+    assert braked(core) == ""
+    core.on(e.Disconnected())
+    core.on(e.Connected(new_session=False))
+    assert "has not been connected for a full dead time" in core.known.brake("hv3")
+
+
+def test_a_grace_for_booting_begins_once_however_often_the_record_changes():
+    core = working()
+    assert "hv4 grace" in waits(core.on(e.NodeSeen("hv4", node("hv4"), 1)))
+    assert "hv4 grace" not in waits(core.on(e.NodeSeen("hv4", node("hv4"), 2)))
+
+
+def test_a_device_that_is_silent_is_left_to_others_ever_longer():
+    core = working()
+    ticket = lost(core)
+    for seconds in (5, 10, 20, 40, 60, 60):
+        (passed,) = fires(core.on(e.PowerRead("hv3", ticket, Power.silent)))
+        assert passed.move.row.trigger == "pass_on"
+        (wait,) = [(name, after) for name, after in waits(core.on(e.Fired(passed.ticket, e.Result.written))).items() if "passed" in name]
+        assert wait[1] == seconds
+        assert triggers(held(core, by=None)) == []
+        (adopt,) = fires(core.on(e.Due(wait[0])))
+        assert adopt.move.row.trigger == "adopt"
+        ticket = adopt.ticket
+        core.on(e.Fired(ticket, e.Result.written))
+        held(core)
+
+
+def test_what_was_passed_on_is_forgotten_with_the_suspicion():
+    core = working()
+    ticket = lost(core)
+    (passed,) = fires(core.on(e.PowerRead("hv3", ticket, Power.silent)))
+    core.on(e.Fired(passed.ticket, e.Result.written))
+    held(core, by=None)
+    core.on(e.NodeSeen("hv3", node("hv3"), 9))
+    assert not core.known.nodes["hv3"].resting
+
+
+def test_the_proof_of_a_fencer_that_is_gone_is_adopted_at_once():
+    core = working()
+    ticket = lost(core)
+    (passed,) = fires(core.on(e.PowerRead("hv3", ticket, Power.silent)))
+    core.on(e.Fired(passed.ticket, e.Result.written))
+    assert triggers(held(core, Fence.proven, Daemon.fenced, by=None)) == ["adopt"]
+
+
+def test_shots_that_prove_nothing_are_repeated_ever_more_slowly():
+    life = NodeLife(Daemon.unfenced, fence=Fence.failed, by="hv1")
+    assert [fence_wait("hv3", life, tries, SETTINGS)[1] for tries in (1, 2, 3, 6, 50)] == [30, 60, 120, 600, 600]
+
+
+def test_one_node_is_shot_at_a_time():
+    core = working(("hv1", "hv2", "hv3", "hv4", "hv5"))
+    core.on(e.ConfigSeen(CONFIG, 2))
+    core.known.session_is_old = True
+    core.on(e.DomainSeen(UUID, vm(owner="hv5"), 3))
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2", "hv3"})))
+    assert core.known.brake("hv5") == ""
+    held(core, Fence.shot, Daemon.fencing, by="hv2", name="hv4")
+    assert core.known.brake("hv5") == "hv4 is being shot, and no more than 1 at a time"
+    held(core, Fence.failed, Daemon.unfenced, by="hv2", name="hv4")
+    assert core.known.brake("hv5") == ""
+
+
+def test_why_a_node_is_not_shot_is_said_once():
+    core = working()
+    lost(core)
+    (throws,) = [name for name in waits(held(core, Fence.throws, Daemon.dead)) if "throws" in name]
+    said = [answer.sentence for answer in core.on(e.Due(throws)) if isinstance(answer, e.Say)]
+    assert said == ["hv3 is not shot: hv1 has not been connected for a full dead time itself"]
+    assert not [answer for answer in core.on(e.NodeSeen("hv2", node("hv2"), 9)) if isinstance(answer, e.Say)]
+
+
+@pytest.mark.parametrize(("reading", "words"), [(Power.on, "Its power reads on: its daemon is dead, or cut off."), (None, "")])
+def test_a_death_is_declared_with_what_its_power_reads(reading, words):
+    core = working()
+    ticket = lost(core)
+    if reading is not None:
+        core.on(e.PowerRead("hv3", ticket, reading))
+    (declare,) = fires(core.on(e.Due("hv3 absent 1 dead")))
+    assert (declare.move.row.trigger, declare.why) == ("declare", f"{declare.move.row.why} {words}" if words else "")
+
+
+def test_a_node_that_does_not_come_on_is_switched_on_a_few_times():
+    core = working()
+    core.known.settings = Settings(power_back=True)
+    ticket = lost(core)
+    (prove,) = fires(core.on(e.PowerRead("hv3", ticket, Power.off)))
+    core.on(e.Fired(prove.ticket, e.Result.written))
+    answers = held(core, Fence.proven, Daemon.fenced)
+    for order in range(4):
+        (wait,) = [name for name in waits(answers) if "proven" in name]
+        on = fires(core.on(e.Due(wait)))
+        assert [answer.move.row.effects for answer in on] == ([(Effect.power_on,)] if order < 3 else [])
+        if on:
+            answers = core.on(e.Fired(on[0].ticket, e.Result.written))
+            core.on(e.PowerRead("hv3", on[0].ticket, Power.off))
