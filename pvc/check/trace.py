@@ -107,7 +107,7 @@ class Past:
             return
         before, self.life = self.life, after
         if entry["trigger"] == DEFINE:
-            if after != Life(home=after.home if isinstance(after, Life) else None):
+            if not is_amended(Life(home=after.home if isinstance(after, Life) else None), after):
                 yield f"{self.name}: it was defined, and is not off and unowned: {after}"
         elif before is not None and not is_amended(before, after):
             yield from self._explain(before, after, entry)

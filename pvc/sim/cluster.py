@@ -67,6 +67,7 @@ class SimCluster:
         self.ensemble = WitnessedEnsemble(self.witness)
         self.daemons: dict[str, SimDaemon] = {}
         self.cut_off: set[str] = set()
+        self.clocks: dict[str, float] = {}
         self.heard = 0
         self.clients: list[MemoryStore] = []
         ear, store = self.ear(), self.client_store()
@@ -91,9 +92,9 @@ class SimCluster:
         """Virtual seconds since the beginning."""
         return self.world.clock.now
 
-    def wall(self) -> str:
-        """The wall clock of all nodes, which is only shown."""
-        minutes, seconds = divmod(int(self.now), 60)
+    def wall(self, name: str = "") -> str:
+        """The wall clock of a node, which is only shown; ``clocks`` says by how many seconds it is wrong."""
+        minutes, seconds = divmod(int(self.now + self.clocks.get(name, 0.0)), 60)
         return f"2024-01-01T{minutes // 60 % 24:02}:{minutes % 60:02}:{seconds:02}Z"
 
     # ---- time

@@ -6,7 +6,7 @@ Its process can be killed at any instant, also between a write and the orders th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pvc.agent.agent import Agent
 from pvc.agent.ports import Moved
@@ -19,6 +19,7 @@ from pvc.cluster.records import FenceMethod, Fencing, NodeStats
 from pvc.cluster.records import Machine as MachineFacts
 from pvc.cluster.store import Broken, Connection, Event, NotConnected, StoreError
 from pvc.core import events as e
+from pvc.core.decide import RULES, Rules
 from pvc.errors import NotFound
 from pvc.fsm.states import Effect
 from pvc.fsm.views import Life
@@ -49,7 +50,9 @@ class DaemonStore(MemoryStore):
 
 
 class SimDaemon:
-    """The process; `poke` it whenever something may wait for it."""
+    """The process; `poke` it whenever something may wait for it. ``rules`` are the real ones but in a test of this simulator."""
+
+    rules: ClassVar[Rules] = RULES
 
     def __init__(self, cluster: SimCluster, machine: Machine) -> None:
         self.cluster = cluster
@@ -74,8 +77,9 @@ class SimDaemon:
             power=self,
             timer=self,
             log=self,
-            now=cluster.wall,
+            now=lambda: cluster.wall(self.name),
             settings=cluster.settings,
+            rules=self.rules,
         )
         self.agent.begin()
         self.hypervisor.start()

@@ -57,7 +57,7 @@ class Laws:
     def domain_written(self, before: DomainRecord | None, after: DomainRecord | None, actor: Actor) -> None:
         """A VM's record was written, or is gone."""
         if before is None:
-            if after is not None and after.life != Life(home=after.life.home):
+            if after is not None and not is_amended(Life(home=after.life.home), after.life):
                 self._wrong(f"{after.name} was defined, and is {after.life}")
         elif after is None:
             self._explain(before.name, before.life, _gone(before.life), actor)
@@ -121,7 +121,7 @@ class Laws:
 
     def guest_changed(self, node: str, uuid: str, before: Guest, after: Guest, why: str) -> None:
         """A guest is another: a new one runs only where the record names the owner."""
-        if before is Guest.absent and after is Guest.running:
+        if before is Guest.absent and after is Guest.running and (node, uuid) not in self.world.by_hand:
             record = self.witness.domains.get(uuid)
             if record is None or record.life.owner != node:
                 self._wrong(f"{self.witness.name(uuid)} starts on {node}, and its owner is {record.life.owner if record else 'nobody'}")

@@ -22,11 +22,13 @@ class Mood(Enum):
     """It answers nobody: no reading, no order."""
     deaf = "deaf"
     """It reads the power truly and takes orders, and does nothing."""
+    stuck = "stuck"
+    """It says on, whatever is."""
     lies = "lies"
     """It says off, whatever is. Nothing can be proven by such a device, and PVC assumes that there is none."""
 
 
-ANSWER_S = {Mood.works: (0.05, 0.3), Mood.slow: (3.0, 8.0), Mood.deaf: (0.05, 0.3), Mood.lies: (0.05, 0.3)}
+ANSWER_S = {Mood.works: (0.05, 0.3), Mood.slow: (3.0, 8.0), Mood.deaf: (0.05, 0.3), Mood.stuck: (0.05, 0.3), Mood.lies: (0.05, 0.3)}
 SILENCE_S = 10.0
 """After how long a fence device that does not answer is given up."""
 
@@ -47,7 +49,7 @@ class Bmc:
         """What it says of the power; None when it says nothing."""
         if self.mood is Mood.silent:
             return None
-        return False if self.mood is Mood.lies else self.machine.on
+        return self.mood is Mood.stuck or (self.mood is not Mood.lies and self.machine.on)
 
     def switch(self, on: bool) -> None:
         """Take an order; whether it was heeded shows in the next reading."""

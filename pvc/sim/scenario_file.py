@@ -8,6 +8,7 @@ from typing import Any
 from pvc.cluster.names import NAME_RULE, is_name, shown
 from pvc.errors import UsageProblem, nearest, unknown
 from pvc.sim import expectations
+from pvc.sim.blows import BLOWS, MOMENTS, SIDES
 from pvc.sim.knobs import knob_problems, settings_of
 from pvc.sim.machine import Mood
 from pvc.sim.policy_fields import policy_problems
@@ -27,6 +28,8 @@ TIMING = ("vm", "fault_at", "must_run_again_within_s")
 DESIRED = ("start", "stop", "disable", "failed")
 ZK = ("on_nodes", "external")
 POWER = ("on", "off")
+STEP_WORDS = {"mood": tuple(mood.value for mood in Mood), "moment": MOMENTS, "side": SIDES, "blow": tuple(BLOWS)}
+"""Fields of steps that are one of some words."""
 Said = Mapping[str, Any]
 
 
@@ -177,13 +180,16 @@ class _Reading:
             self.named("VM", said["vm"], self.vms, f"{where}: vm")
         if "count" in said and (not isinstance(said["count"], int) or isinstance(said["count"], bool) or said["count"] < -1):
             self.wrong(f"{where}: count is {said['count']!r}, and no whole number from -1 on")
-        for field in ("on", "keep", "applied"):
+        for field in ("on", "keep", "applied", "paused"):
             if field in said and not isinstance(said[field], bool):
                 self.wrong(f"{where}: {field} is {said[field]!r}, and neither true nor false")
         for field in ("boot_s", "for_s"):
             self.number(said, field, where)
-        if "mood" in said:
-            self.word(said["mood"], [mood.value for mood in Mood], f"{where}: mood")
+        for field, words in STEP_WORDS.items():
+            if field in said:
+                self.word(said[field], words, f"{where}: {field}")
+        if "by_s" in said and not is_number(abs(said["by_s"]) if isinstance(said["by_s"], int | float) else None):
+            self.wrong(f"{where}: by_s is {shown(said['by_s'])}, and no number")
         self._guest({"policy": {}, **said}, where)
 
     def _node_word(self, word: Any, where: str) -> None:

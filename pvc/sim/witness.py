@@ -159,6 +159,7 @@ class Witness:
         if not isinstance(record, DomainRecord):
             return
         self.domains[uuid] = record
+        self.world.by_hand.discard((str(record.life.owner), uuid))  # an admin keeps it: from now on it is PVC's
         for reader in self.readers:
             reader.domain_written(before, record, actor)
         told = _told(znodes.history(uuid), ops)
@@ -173,7 +174,7 @@ class Witness:
                 reader.domain_written(record, None, actor)
             why = "its records are gone"
             self._moved("vm", record.name, str(record.life.state), "", actor.trigger or "undefine", actor.name, "domain", why)
-        if running := self.world.running(uuid):
+        if running := self.world.owned(uuid):
             self.wrong.append(f"{uuid} was undefined and runs on {', '.join(running)}")
 
     def _node_written(self, name: str, data: bytes, actor: Actor) -> None:
@@ -218,7 +219,7 @@ class Witness:
     def check(self, uuid: str) -> None:
         """What must hold for this VM at every instant."""
         self.looks += 1
-        running = self.world.running(uuid)
+        running = self.world.owned(uuid)
         if len(running) > 1:
             self.wrong.append(f"{self.name(uuid)} runs on {' and '.join(running)} at once")
         record = self.domains.get(uuid)

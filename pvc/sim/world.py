@@ -64,6 +64,7 @@ class World:
         self.attempted: Callable[[str, str, bool], None] = lambda node, uuid, ok: None
         self.start_failures: Failures = {}
         self.migration_failures: Failures = {}
+        self.by_hand: set[tuple[str, str]] = set()
         self._cuts: set[frozenset[str]] = set()
 
     def add(self, name: str, **options: float) -> Machine:
@@ -115,6 +116,8 @@ class World:
 
     def guest_changed(self, node: str, uuid: str, before: Guest, after: Guest, why: str) -> None:
         """Tell the ground truth."""
+        if after is Guest.absent:
+            self.by_hand.discard((node, uuid))
         for watcher in self.watchers:
             watcher.guest_changed(node, uuid, before, after, why)
 
@@ -122,6 +125,11 @@ class World:
         """Tell the ground truth."""
         for watcher in self.watchers:
             watcher.power_changed(node, on)
+
+    def owned(self, uuid: str) -> list[str]:
+        """The machines on which the vCPUs of this guest run by PVC's doing: a human who works past it may start another copy."""
+        running = self.running(uuid)
+        return [name for name in running if (name, uuid) not in self.by_hand] if self.by_hand else running
 
     def running(self, uuid: str) -> list[str]:
         """The machines on which the vCPUs of this guest run."""
