@@ -1,6 +1,7 @@
 """The way to the cluster: which ZooKeeper, who asks, and a connection for as long as one command needs it.
 
-An address is looked for in this order: -z, the environment's PVC_ZOOKEEPER, the key `zookeeper` in /etc/pvc/pvc.conf.
+An address is looked for in this order: -z, the environment's PVC_ZOOKEEPER, the key `zookeeper` in the user's own file, and in
+/etc/pvc/pvc.conf.
 """
 
 import configparser
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -28,6 +29,13 @@ SESSION_S = 10.0
 DEFAULT_PORT = 2181
 
 
+class Setting(NamedTuple):
+    """Where a value may come from, and what stands there."""
+
+    source: str
+    value: str | None
+
+
 @dataclass
 class Access:
     """What a command line needs to reach a cluster; tests give it another store, ear or file."""
@@ -37,14 +45,22 @@ class Access:
     make_store: "Callable[[Options], Store] | None" = None
     make_ear: "Callable[[], Ear] | None" = None
     who: str = field(default_factory=lambda: _who())
+    user_file: Path = field(default_factory=lambda: _user_file())
+
+    def addresses(self) -> Iterator[Setting]:
+        """Where an address is looked for, and what is found there, the first that says anything first to count."""
+        yield Setting("-z", self.zookeeper)
+        yield Setting(ENVIRONMENT, os.environ.get(ENVIRONMENT))
+        yield Setting(str(self.user_file), _configured(self.user_file))
+        yield Setting(str(self.config_file), _configured(self.config_file))
 
     def options(self) -> "Options":
         """The address, parsed; raises UsageProblem when there is none, or it cannot be read."""
-        text = self.zookeeper or os.environ.get(ENVIRONMENT) or _configured(self.config_file)
+        text = next((setting.value for setting in self.addresses() if setting.value), None)
         if not text:
             raise UsageProblem(
                 "nothing says at which ZooKeeper the cluster is",
-                f"-z HOST:PORT,HOST:PORT/CHROOT, or {ENVIRONMENT}, or the key zookeeper in {self.config_file}",
+                f"-z HOST:PORT,HOST:PORT/CHROOT, or {ENVIRONMENT}, or the key zookeeper in {self.user_file} or {self.config_file}",
             )
         return parsed(text)
 
@@ -67,6 +83,13 @@ class Access:
             yield Cluster(store, self.who, ear)
         finally:
             store.close()
+
+    def open(self, timeout_s: float) -> "Store":
+        """A store alone, that reports nothing; raises PvcError when nobody answers in this time."""
+        _quiet()
+        store = self._store(self.options(), create_root=False)
+        store.start(lambda event: None, timeout_s)
+        return store
 
     def _store(self, options: "Options", create_root: bool) -> "Store":
         if self.make_store is not None:
@@ -120,6 +143,11 @@ def _configured(path: Path) -> str | None:
         raise UsageProblem(f"{path} cannot be read: {str(error).splitlines()[0]}", f"write it as INI, or set {ENVIRONMENT}") from error
     sections = [parser.defaults(), *(parser[name] for name in parser.sections())]
     return next((section["zookeeper"] for section in sections if section.get("zookeeper")), None)
+
+
+def _user_file() -> Path:
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return Path(home) / "pvc" / "pvc.conf"
 
 
 def _who() -> str:

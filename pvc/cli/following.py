@@ -1,17 +1,25 @@
-"""What follows a command, on the screen: each transition as it happens, how it ended, and what Ctrl-C means."""
+"""What follows a command, on the screen: each transition as it happens, how far a migration is, how it ended, and what Ctrl-C means."""
 
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pvc.cli.output import narrates
-from pvc.cli.screen import say
+from pvc.cli.screen import say, width
 from pvc.errors import PvcError
 
+if TYPE_CHECKING:
+    from pvc.client.deciding import Plan
+    from pvc.cluster.records import Leaving
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+BAR = 24
+LINE_S = 10.0
+"""How often a log is told how far a migration is: a terminal sees each word of its node."""
 
 
 class Interrupted(PvcError):
@@ -27,6 +35,30 @@ def waiting_options(command: Command) -> Command:
     return click.option("--no-wait", is_flag=True, help="Do not wait for what follows.")(command)
 
 
+def dry_run_option(command: Command) -> Command:
+    """The option --dry-run."""
+    words = "Say what would happen, or all that stands in its way; change nothing. Ends with 1 when it is not possible."
+    return click.option("--dry-run", is_flag=True, help=words)(command)
+
+
+def show_plan(form: str, what: str, name: str, plan: "Plan") -> None:
+    """Print what a command would do; ends with 1 when something stands in its way."""
+    from pvc.cli.output import answer
+
+    data = {"dry_run": {"what": what, "possible": plan.possible, "steps": list(plan.steps), "blockers": list(plan.blockers)}}
+    answer(form, data, [name] if plan.possible else [], lambda wide: _tell_plan(what, plan))
+    if not plan.possible:
+        click.get_current_context().exit(1)
+
+
+def _tell_plan(what: str, plan: "Plan") -> None:
+    say(click.style(f"{what} {'is possible' if plan.possible else 'is not possible'}. Nothing was changed.", bold=True))
+    for step in plan.steps:
+        say(f"  {step}")
+    for blocker in plan.blockers:
+        say(click.style(f"  in its way: {blocker}", fg="yellow"))
+
+
 def follow(wait: Callable[[Callable[[str], None]], str], what: str, undo: str, *, tell: bool = True) -> str:
     """Wait, telling what happens, and return how it ended; Ctrl-C leaves the operation alone and says how to undo it."""
     try:
@@ -37,11 +69,37 @@ def follow(wait: Callable[[Callable[[str], None]], str], what: str, undo: str, *
 
 def narrate(sentence: str) -> None:
     """One thing that happened; in a log with its time."""
-    clock = "" if narrates() else time.strftime("%Y-%m-%d %H:%M:%S ")
-    say(f"{clock}{sentence}")
+    watched = narrates()
+    clock = "" if watched else time.strftime("%Y-%m-%d %H:%M:%S ")
+    say(f"{ERASED if watched else ''}{clock}{sentence}")
     sys.stdout.flush()
+
+
+ERASED = "\r\x1b[K"
+
+
+class ProgressLine:
+    """How far a migration is: a line of a terminal that is written again and again, or now and then a line of a log."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.clock = clock
+        self.next_at = 0.0
+
+    def __call__(self, told: "Leaving") -> None:
+        """Show it."""
+        from pvc.client.moving import percent, words
+
+        if narrates():
+            done = BAR * percent(told) // 100
+            line = f"{self.name}: [{'#' * done}{'.' * (BAR - done)}] {words(told)}"
+            click.echo(f"{ERASED}{line[: width() - 1]}", nl=False)
+            sys.stdout.flush()
+        elif self.clock() >= self.next_at:
+            self.next_at = self.clock() + LINE_S
+            narrate(f"{self.name}: {words(told)}")
 
 
 def ended(sentence: str) -> None:
     """How it ended."""
-    say(click.style(f"{sentence}.", bold=True))
+    say((ERASED if narrates() else "") + click.style(f"{sentence}.", bold=True))

@@ -108,9 +108,10 @@ class RootGroup(LazyGroup):
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for JSON, also one that cannot be understood otherwise."""
+    """Whether a command line asks for data, also one that cannot be understood otherwise; YAML reads JSON."""
+    asked = {f"{option}{form}" for option in ("-o", "--output=") for form in ("json", "yaml")}
     pairs = itertools.pairwise(arguments)
-    return "-ojson" in arguments or "--output=json" in arguments or any(pair in (("-o", "json"), ("--output", "json")) for pair in pairs)
+    return not asked.isdisjoint(arguments) or any(option in ("-o", "--output") and form in ("json", "yaml") for option, form in pairs)
 
 
 def _report(message: str, next_step: str | None, exit_code: int, *, as_json: bool) -> int:

@@ -6,6 +6,7 @@ from pvc import __version__
 from pvc.cli.group import Lazy, RootGroup
 
 COMMANDS = {
+    "events": Lazy("pvc.cli.events:events", "Show the last transitions of all VMs and nodes: what, by whom, and why."),
     "fsm": Lazy("pvc.cli.fsm:fsm", "Show, draw and check the state machines."),
     "hold": Lazy("pvc.cli.cluster:hold", "Let no node be shot, as during work on the network or on ZooKeeper."),
     "init": Lazy("pvc.cli.cluster:init", "Create a cluster."),
@@ -18,8 +19,9 @@ COMMANDS = {
 @click.group(cls=RootGroup, lazy=COMMANDS, name="pvc", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pvc", message="%(prog)s %(version)s")
 @click.option("-z", "--zookeeper", metavar="HOSTS", help="host:port,host:port/chroot; else PVC_ZOOKEEPER, else pvc.conf.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="By default on terminals, without NO_COLOR.")
 @click.pass_context
-def main(ctx: click.Context, zookeeper: str | None) -> None:
+def main(ctx: click.Context, zookeeper: str | None, color: str) -> None:
     """Manage QEMU/KVM guests on a cluster of nodes.
 
     \b
@@ -30,5 +32,6 @@ def main(ctx: click.Context, zookeeper: str | None) -> None:
     """
     from pvc.cli.access import Access
 
+    ctx.color = {"auto": None, "always": True, "never": False}[color]
     ctx.obj = ctx.obj if isinstance(ctx.obj, Access) else Access()
     ctx.obj.zookeeper = zookeeper or ctx.obj.zookeeper

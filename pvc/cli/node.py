@@ -1,21 +1,26 @@
 """`pvc node`: emptying nodes, giving them back, and looking at them."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from pvc.cli.access import access, this_host
-from pvc.cli.following import ended, follow, waiting_options
-from pvc.cli.group import Group
+from pvc.cli.access import access
+from pvc.cli.following import dry_run_option, ended, follow, show_plan, waiting_options
+from pvc.cli.group import Lazy, LazyGroup
+from pvc.cli.names import complete_nodes
+from pvc.cli.node_argument import node_argument
 from pvc.cli.node_fence import fence
-from pvc.cli.output import confirm, output, print_json, print_pairs, print_table, reason_option, yes_option
-from pvc.cli.screen import say
+from pvc.cli.output import answer, confirm, is_data, output, reason_option, yes_option
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+COMMANDS = {
+    "explain": Lazy("pvc.cli.explain:explain_node", "Say what may be done with a node now, and if not, why."),
+    "history": Lazy("pvc.cli.node_show:history", "Show the last transitions of a node, the newest last."),
+    "info": Lazy("pvc.cli.node_show:info", "Show everything about a node, and which VMs concern it."),
+    "list": Lazy("pvc.cli.node_show:list_nodes", "List nodes, with what their daemons last measured."),
+}
 
 
-@click.group(cls=Group, short_help="Empty nodes, give them back, and look at them.")
+@click.group(cls=LazyGroup, lazy=COMMANDS, short_help="Empty nodes, give them back, and look at them.")
 def node() -> None:
     """Empty nodes, give them back, and look at them.
 
@@ -28,114 +33,90 @@ def node() -> None:
     """
 
 
-def node_argument(command: Command) -> Command:
-    """The argument NODE, by default this host."""
-    return click.argument("name", required=False, metavar="[NODE]", callback=lambda ctx, parameter, value: value or this_host())(command)
-
-
 @node.command()
 @node_argument
 @yes_option
 @reason_option
 @waiting_options
-@output("text", "json")
-def flush(name: str, yes: bool, reason: str, no_wait: bool, timeout: float | None, form: str) -> None:
+@dry_run_option
+@output()
+def flush(name: str, yes: bool, reason: str, no_wait: bool, timeout: float | None, dry_run: bool, form: str) -> None:
     """Empty a node: its VMs leave it, and none comes.
 
     It is flushed when its hypervisor shows no VM any more. "pvc node ready" calls it off.
 
     \b
     pvc node flush hv1 --reason "new disks"
+    pvc node flush hv1 --dry-run
     """
     with access().cluster() as cluster:
+        if dry_run:
+            _plan(cluster, name, "flush", form)
+            return
         owned = [one.name for one in cluster.left_on(cluster.node(name).name)]
         confirm(f"Empty {name}? {len(owned)} VM{'s' if len(owned) != 1 else ''} will leave it", yes)
         _run(cluster, name, "flush", reason, no_wait, timeout, form)
 
 
-def _ready(name: str, reason: str, no_wait: bool, timeout: float | None, form: str) -> None:
+def _ready(name: str, reason: str, no_wait: bool, timeout: float | None, dry_run: bool, form: str) -> None:
     with access().cluster() as cluster:
+        if dry_run:
+            _plan(cluster, name, "ready", form)
+            return
         _run(cluster, name, "ready", reason, no_wait, timeout, form)
 
 
 READY = """Give a node back: it calls home what left it, and takes VMs again.
 
 Also calls a flush off.
+
+\b
+pvc node {name} hv1
 """
 
 for _name in ("ready", "unflush"):
-    node.add_command(click.command(_name, help=READY)(node_argument(reason_option(waiting_options(output("text", "json")(_ready))))))
+    _options = node_argument(reason_option(waiting_options(dry_run_option(output()(_ready)))))
+    node.add_command(click.command(_name, help=READY.format(name=_name))(_options))
+
+
+def _plan(cluster: Any, name: str, trigger: str, form: str) -> None:
+    from pvc.client.plans import node_plan
+
+    show_plan(form, f"{trigger} {name}", name, node_plan(cluster, name, trigger))
 
 
 def _run(cluster: Any, name: str, trigger: str, reason: str, no_wait: bool, timeout: float | None, form: str) -> None:
     from pvc.cli.words import node_json
 
-    told = cluster.flush(name, reason) if trigger == "flush" else cluster.ready(name, reason)
+    told, tell = cluster.flush(name, reason) if trigger == "flush" else cluster.ready(name, reason), not is_data(form)
     sentence = f"{name}: {trigger} is asked for"
     if not told.alive:
         sentence = f"{sentence}; its daemon does not answer, and does it when it is back"
     elif not no_wait:
         undo = f"to undo it: pvc node {'ready' if trigger == 'flush' else 'flush'} {name}"
-        sentence = follow(
-            lambda show: cluster.wait_for_node(told, trigger, show, timeout), f"{trigger} of {name}", undo, tell=form == "text"
-        )
-    if form == "json":
-        print_json({"result": sentence, "node": node_json(cluster.node(name))})
-    else:
-        ended(sentence)
-
-
-@node.command("list")
-@output("table", "json", "name")
-def list_nodes(form: str) -> None:
-    """List nodes, with what their daemons last measured."""
-    from pvc.cli.words import NODE_HEADS, node_json, node_row
-
-    with access().cluster() as cluster:
-        hold = cluster.config().hold
-        nodes = [one for _, one in sorted(cluster.nodes().items())]
-    if form == "json":
-        print_json({"hold": hold.on, "nodes": [node_json(one) for one in nodes]})
-    elif form == "name":
-        click.echo("".join(f"{one.name}\n" for one in nodes), nl=False)
-    else:
-        if hold.on:
-            say(click.style(f"The hold is on, by {hold.by}{f': {hold.why}' if hold.why else ''}.", fg="yellow"))
-        print_table(NODE_HEADS, [node_row(one) for one in nodes], "No node has joined this cluster yet. Next: start pvcd on one.")
+        sentence = follow(lambda show: cluster.wait_for_node(told, trigger, show, timeout), f"{trigger} of {name}", undo, tell=tell)
+    data = {"result": sentence, "node": node_json(cluster.node(name))} if form in ("json", "yaml") else {}
+    answer(form, data, [name], lambda wide: ended(sentence))
 
 
 @node.command()
-@node_argument
-@output("table", "json")
-def info(name: str, form: str) -> None:
-    """Show everything about a node, and which VMs concern it."""
-    from pvc.cli.words import node_json, node_pairs
-
-    with access().cluster() as cluster:
-        one, records = cluster.node(name), list(cluster.snapshot().records())
-    owned = sorted(record.name for record in records if record.life.owner == name)
-    coming = sorted(record.name for record in records if record.life.target == name)
-    home = sorted(record.name for record in records if record.life.home == name)
-    if form == "json":
-        print_json({"node": {**node_json(one), "owns": owned, "takes": coming, "home_of": home}})
-    else:
-        concerned = (("owns", owned or ["-"]), ("takes", coming), ("home of", home or ["-"]))
-        print_pairs([*node_pairs(one), *((what, ", ".join(names)) for what, names in concerned)])
-
-
-@node.command()
-@click.argument("name", metavar="NODE")
+@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
 @yes_option
-def remove(name: str, yes: bool) -> None:
+@output()
+def remove(name: str, yes: bool, form: str) -> None:
     """Forget a node that is gone for good.
 
     Only a node that was stopped, or is proven off, and that no VM names.
+
+    \b
+    pvc node remove hv9
     """
     with access().cluster() as cluster:
         cluster.node(name)
         confirm(f"Forget the node {name} for good?", yes)
         cluster.remove_node(name)
-    say(f"{name} is forgotten.")
+    sentence = f"{name} is forgotten"
+    answer(form, {"result": sentence}, [name], lambda wide: ended(sentence))
 
 
 node.add_command(fence)

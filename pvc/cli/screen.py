@@ -22,10 +22,16 @@ def width() -> int:
 
 
 def say(text: str) -> None:
-    """Print; with colour only on a terminal that wants it (click by itself knows nothing of NO_COLOR)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    """Print; with colour only on a terminal that wants it, or where it was asked for."""
+    click.echo(text, color=colour())
+
+
+def colour() -> bool | None:
+    """Whether to colour; None leaves it to what stdout is. Click by itself knows nothing of NO_COLOR."""
     context = click.get_current_context(silent=True)
-    click.echo(text, color=False if plain else context.color if context else None)
+    asked = context.color if context else None
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return False if plain and asked is None else asked
 
 
 def hanging(lead: str, text: str, columns: int) -> list[str]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pvc.cli.access import access
-from pvc.cli.following import ended, follow, waiting_options
+from pvc.cli.following import ProgressLine, dry_run_option, ended, follow, show_plan, waiting_options
 from pvc.cli.group import Lazy, LazyGroup
-from pvc.cli.output import confirm, output, print_json, reason_option, yes_option
+from pvc.cli.names import complete_nodes, complete_vms
+from pvc.cli.output import answer, confirm, is_data, output, reason_option, yes_option
 
 if TYPE_CHECKING:
     from pvc.client.cluster import Cluster
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "define": Lazy("pvc.cli.vm_define:define", "Define a VM from its libvirt XML."),
     "dump": Lazy("pvc.cli.vm_define:dump", "Print the XML of a VM."),
-    "explain": Lazy("pvc.cli.vm_show:explain", "Say what may be done with a VM now, and if not, why."),
+    "explain": Lazy("pvc.cli.explain:explain_vm", "Say what may be done with a VM now, and if not, why."),
     "history": Lazy("pvc.cli.vm_show:history", "Show the last transitions of a VM."),
     "info": Lazy("pvc.cli.vm_show:info", "Show everything about a VM."),
-    "list": Lazy("pvc.cli.vm_show:list_vms", "List VMs."),
+    "list": Lazy("pvc.cli.vm_list:list_vms", "List VMs."),
     "modify": Lazy("pvc.cli.vm_define:modify", "Give a VM other XML, from its next start on."),
     "set": Lazy("pvc.cli.vm_define:set_policy", "Change the policy of a VM."),
     "wait": Lazy("pvc.cli.vm_show:wait", "Wait until a VM is as you say."),
@@ -28,13 +29,18 @@ COMMANDS = {
 
 
 class Verb(NamedTuple):
-    """A command on one VM: its help, the question before it, and how to undo it while it goes on."""
+    """A command on one VM: its help, how to undo it while it goes on, and the question before it."""
 
     name: str
     text: str
     undo: str
     question: str = ""
     target: bool = False
+
+    @property
+    def help(self) -> str:
+        """The whole help, with an example."""
+        return f"{self.text}\n\n\b\npvc vm {self.name} web1{' hv2' if self.target else ''}"
 
 
 VERBS = (
@@ -73,46 +79,64 @@ def _command(verb: Verb) -> click.Command:
 
     @reason_option
     @waiting_options
-    @output("text", "json")
-    def run(name: str, reason: str, no_wait: bool, timeout: float | None, form: str, yes: bool = True, node: str | None = None) -> None:
+    @dry_run_option
+    @output()
+    def run(
+        name: str, reason: str, no_wait: bool, timeout: float | None, dry_run: bool, form: str, yes: bool = True, node: str | None = None
+    ) -> None:
         with access().cluster() as cluster:
+            if dry_run:
+                _plan(cluster, verb.name, name, node, form)
+                return
             if verb.question and not yes:
                 confirm(verb.question.format(name=cluster.domain(name).name), yes)
             more: dict[str, Any] = {"target": node} if verb.target else {}
             run_verb(cluster, lambda: getattr(cluster, verb.name)(name, why=reason, **more), verb.undo, no_wait, timeout, form)
 
     function: Callable[..., Any] = yes_option(run) if verb.question else run
-    function = click.argument("node", required=False)(function) if verb.target else function
-    function = click.argument("name")(function)
-    return click.command(verb.name, help=verb.text)(function)
+    function = click.argument("node", required=False, shell_complete=complete_nodes)(function) if verb.target else function
+    function = click.argument("name", shell_complete=complete_vms)(function)
+    return click.command(verb.name, help=verb.help)(function)
+
+
+def _plan(cluster: "Cluster", trigger: str, name: str, node: str | None, form: str) -> None:
+    from pvc.client.plans import vm_plan
+
+    what = f"{trigger} {name}{f' {node}' if node else ''}"
+    show_plan(form, what, cluster.domain(name).name, vm_plan(cluster, name, trigger, node))
 
 
 def run_verb(cluster: "Cluster", ask: "Callable[[], Asked]", undo: str, no_wait: bool, timeout: float | None, form: str) -> None:
     """Give a command, follow it unless told otherwise, and print how it ended."""
     from pvc.cli.words import vm_json
 
-    asked, text = ask(), form == "text"
+    asked, tell = ask(), not is_data(form)
     name, uuid = asked.name, asked.before.uuid
     sentence = f"{name}: {asked.trigger} is asked for; it is {cluster.vms.described(uuid)}"
     if not no_wait:
         back = f"to undo it: {undo.format(name=name)}"
-        sentence = follow(lambda show: cluster.wait_for(asked, show, timeout), f"{asked.trigger} of {name}", back, tell=text)
-    if text:
+        progress = ProgressLine(name) if tell else None
+        sentence = follow(lambda show: cluster.wait_for(asked, show, timeout, progress), f"{asked.trigger} of {name}", back, tell=tell)
+    if tell:
         ended(sentence)
         return
     seen = cluster.reader.domain(uuid)
-    print_json({"result": sentence, "vm": None if seen is None else vm_json(uuid, seen.value)})
+    data = {"result": sentence, "vm": None if seen is None else vm_json(uuid, seen.value)}
+    answer(form, data, [name], lambda wide: None)
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_vms)
 @click.option("--keep", "what", flag_value="keep", help="The guest that was found is the right one: it runs on.")
 @click.option("--stop", "what", flag_value="stop", help="The guest that was found must go: its power is cut.")
 @yes_option
 @reason_option
 @waiting_options
-@output("text", "json")
-def resolve(name: str, what: str | None, yes: bool, reason: str, no_wait: bool, timeout: float | None, form: str) -> None:
+@dry_run_option
+@output()
+def resolve(
+    name: str, what: str | None, yes: bool, reason: str, no_wait: bool, timeout: float | None, dry_run: bool, form: str
+) -> None:
     """End a conflict: a guest was found on a node that does not own it.
 
     \b
@@ -122,6 +146,9 @@ def resolve(name: str, what: str | None, yes: bool, reason: str, no_wait: bool, 
     if what is None:
         raise click.UsageError("say what to do with the guest that was found: --keep or --stop")
     with access().cluster() as cluster:
+        if dry_run:
+            _plan(cluster, f"resolve_{what}", name, None, form)
+            return
         if what == "stop":
             confirm(f"Cut the power of the guest of {name} that was found?", yes)
         run_verb(cluster, lambda: cluster.resolve(name, what == "keep", reason), "pvc vm stop {name}", no_wait, timeout, form)

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from pvc.cli.output import Cell
+from pvc.client.moving import words as moving_words
 from pvc.client.snapshot import NodeNow, Vm
-from pvc.cluster.records import DomainOutline, DomainRecord, HistoryEntry, NodeOutline, NodeRecord, NodeStats, Unreadable
+from pvc.cluster.records import DomainOutline, DomainRecord, HistoryEntry, Leaving, NodeOutline, NodeRecord, NodeStats, Unreadable
 from pvc.core.facts import NodeFacts
 from pvc.fsm.states import Daemon, Domain, Fence, Flush, Migration, Request, Want
 
@@ -14,13 +15,23 @@ DONE = {Want.start: Domain.start, Want.stop: Domain.stop, Want.shutdown: Domain.
 """The state in which a wish is fulfilled."""
 
 VM_HEADS = ("NAME", "STATE", "WANTED", "OWNER", "HOME", "MEMORY", "VCPUS", "SINCE", "NOTE")
+VM_WIDE = ("UUID", "EPOCH", "FAILED", "SELECTOR", "LEAVES", "HAND-OVER", "MAY RUN ON")
+VM_SPARE = ("VCPUS", "MEMORY", "SINCE", "HOME", "EPOCH", "FAILED", "UUID", "SELECTOR", "LEAVES", "HAND-OVER", "MAY RUN ON")
+"""Left out in this order where a terminal is too narrow."""
 NODE_HEADS = ("NODE", "STATE", "TAKES VMS", "VMS", "VCPUS", "USED", "FREE", "TOTAL", "LOAD", "FENCE", "NOTE")
+NODE_WIDE = ("ANSWERS", "PROMISED", "CPUS", "PVC", "LIBVIRT", "QEMU", "KERNEL", "FENCING", "MIGRATION ADDRESS")
+NODE_SPARE = ("VCPUS", "LOAD", "USED", "TOTAL", "KERNEL", "CPUS", "PROMISED", "MIGRATION ADDRESS", "FENCING", "QEMU", "LIBVIRT", "FREE")
+HISTORY_HEADS = ("TIME", "MACHINE", "FROM -> TO", "TRIGGER", "AS", "WHO", "WHY")
+HISTORY_SPARE = ("AS", "MACHINE", "TIME")
 RED, YELLOW, GREEN = "red", "yellow", "green"
 
 
-def vm_row(uuid: str, vm: Vm, facts: Mapping[str, NodeFacts]) -> list[Cell | str]:
-    """A VM as a line of a list."""
-    if not isinstance(vm, DomainRecord):
+def vm_row(uuid: str, vm: Vm, facts: Mapping[str, NodeFacts], leaving: Leaving | None = None) -> list[Cell | str]:
+    """A VM as a line of a list; `leaving` is how far its migration is."""
+    if isinstance(vm, DomainOutline):
+        size = (f"{vm.memory_mib} MiB", str(vm.vcpus))
+        return [vm.name, Cell("?", RED), "", vm.owner or "-", vm.home, *size, "", Cell(_unreadable(vm), RED)]
+    if isinstance(vm, Unreadable):
         return [uuid, Cell("?", RED), *[""] * 6, Cell(_unreadable(vm), RED)]
     life = vm.life
     away = life.owner is not None and life.owner != life.home
@@ -33,8 +44,22 @@ def vm_row(uuid: str, vm: Vm, facts: Mapping[str, NodeFacts]) -> list[Cell | str
         f"{vm.memory_mib} MiB",
         str(vm.vcpus),
         since(vm.since),
-        vm_note(vm, facts),
+        vm_note(vm, facts, leaving),
     ]
+
+
+def vm_wide(uuid: str, vm: Vm) -> list[str]:
+    """What a wide list says beyond that."""
+    if not isinstance(vm, DomainRecord):
+        return [uuid, *[""] * (len(VM_WIDE) - 1)]
+    policy = vm.policy
+    told = (str(vm.life.epoch), str(vm.life.restarts), str(policy.selector), str(policy.migration), str(vm.life.handover))
+    return [uuid, *told, ",".join(policy.nodes) or "all"]
+
+
+def is_settled(vm: DomainRecord) -> bool:
+    """Whether it is as it is wanted, and at home."""
+    return DONE.get(vm.life.want) is vm.life.state and vm.life.owner in (None, vm.life.home)
 
 
 def _state_colour(vm: DomainRecord) -> str | None:
@@ -43,17 +68,17 @@ def _state_colour(vm: DomainRecord) -> str | None:
     return GREEN if vm.life.state is Domain.start else None if vm.life.state in (Domain.stop, Domain.disable) else YELLOW
 
 
-def vm_note(vm: DomainRecord, facts: Mapping[str, NodeFacts]) -> str:
+def vm_note(vm: DomainRecord, facts: Mapping[str, NodeFacts], leaving: Leaving | None = None) -> str:
     """What is special about a VM now."""
-    return "; ".join(_vm_notes(vm, facts))
+    return "; ".join(_vm_notes(vm, facts, leaving))
 
 
-def _vm_notes(vm: DomainRecord, facts: Mapping[str, NodeFacts]) -> Iterator[str]:
+def _vm_notes(vm: DomainRecord, facts: Mapping[str, NodeFacts], leaving: Leaving | None) -> Iterator[str]:
     life = vm.life
     if life.owner is not None and (life.owner not in facts or not facts[life.owner].alive):
         yield f"{life.owner} does not answer"
     if life.phase is not Migration.none:
-        yield f"{life.phase}, to {life.target}"
+        yield f"{life.phase}, to {life.target}" + (f": {moving_words(leaving)}" if leaving else "")
     elif life.state is Domain.conflict:
         yield f"a guest of it runs on {life.target} unowned: pvc vm resolve {vm.name}"
     elif life.target is not None:
@@ -66,10 +91,10 @@ def _vm_notes(vm: DomainRecord, facts: Mapping[str, NodeFacts]) -> Iterator[str]
         yield f"asked: {life.request}"
 
 
-def vm_pairs(vm: DomainRecord, facts: Mapping[str, NodeFacts]) -> list[tuple[str, Cell | str]]:
+def vm_pairs(vm: DomainRecord, facts: Mapping[str, NodeFacts], leaving: Leaving | None = None) -> list[tuple[str, Cell | str]]:
     """A VM in lines."""
     life, policy = vm.life, vm.policy
-    cells = vm_row(vm.uuid, vm, facts)
+    cells = vm_row(vm.uuid, vm, facts, leaving)
     return [
         ("name", vm.name),
         ("UUID", vm.uuid),
@@ -105,6 +130,17 @@ def node_row(node: NodeNow) -> list[Cell | str]:
         Cell(str(life.fence) if life.fence is not Fence.none else "-", None if life.fence is Fence.none else RED),
         node_note(node),
     ]
+
+
+def node_wide(node: NodeNow) -> list[str]:
+    """What a wide list says beyond that."""
+    record, promised = node.record, "" if node.stats is None else f"{node.stats.memory_allocated_mib} MiB"
+    alive = "yes" if node.alive else "no"
+    if not isinstance(record, NodeRecord):
+        return [alive, promised, *[""] * (len(NODE_WIDE) - 2)]
+    machine, fencing = record.machine, record.fencing
+    made = (str(machine.cpus), machine.pvc, machine.libvirt, machine.qemu, machine.kernel)
+    return [alive, promised, *made, f"{fencing.method} {fencing.address or ''}".strip(), record.migration_address or ""]
 
 
 def _figures(stats: NodeStats | None) -> list[str]:
@@ -147,7 +183,7 @@ def node_pairs(node: NodeNow) -> list[tuple[str, Cell | str]]:
     return pairs
 
 
-def vm_json(uuid: str, vm: Vm) -> dict[str, Any]:
+def vm_json(uuid: str, vm: Vm, leaving: Leaving | None = None) -> dict[str, Any]:
     """A VM for programs."""
     if isinstance(vm, Unreadable):
         return {"uuid": uuid, "unreadable": vm.why}
@@ -156,7 +192,9 @@ def vm_json(uuid: str, vm: Vm) -> dict[str, Any]:
     life = vm.life
     names = ("state", "want", "request", "owner", "target", "home", "epoch", "restarts")
     moving = life.phase is not Migration.none
-    migration = {"phase": life.phase, "kind": life.kind, "source": vm.source, "target": life.target, "id": life.op_id} if moving else None
+    told = None if leaving is None else {name: value for name, value in asdict(leaving).items() if name not in ("of", "op")}
+    operation = {"phase": life.phase, "kind": life.kind, "source": vm.source, "target": life.target, "id": life.op_id, "progress": told}
+    migration = operation if moving else None
     return {
         "name": vm.name,
         "uuid": vm.uuid,
@@ -188,8 +226,14 @@ def node_json(node: NodeNow) -> dict[str, Any]:
 
 def entry_json(entry: HistoryEntry) -> dict[str, Any]:
     """One transition for programs."""
-    same = {name: getattr(entry, name) for name in ("time", "machine", "trigger", "by", "who", "why")}
+    same = {name: getattr(entry, name) for name in ("time", "of", "machine", "trigger", "by", "who", "why")}
     return {**same, "from": entry.source, "to": entry.dest}
+
+
+def entry_row(entry: HistoryEntry) -> tuple[str, ...]:
+    """One transition as a line of a history."""
+    way = f"{entry.source or '-'} -> {entry.dest}"
+    return since(entry.time), entry.machine, way, entry.trigger, entry.by, entry.who, entry.why
 
 
 def since(text: str) -> str:

@@ -8,10 +8,9 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
+from pvc.client.config_commands import ConfigCommands
 from pvc.client.deciding import Possibility, possibilities
 from pvc.client.ear import Ear
 from pvc.client.fence_commands import FenceCommands
@@ -20,16 +19,12 @@ from pvc.client.goals import Asked, Goal, Verdict, goal_of
 from pvc.client.node_commands import Left, NodeCommands, Told, left_on
 from pvc.client.snapshot import NodeNow, Reader, Snapshot, Vm, readable
 from pvc.client.vm_commands import VmCommands
-from pvc.client.waiting import Show, Waiting
-from pvc.client.writing import Overtaken, Writer, insist
-from pvc.cluster import znodes
-from pvc.cluster.changes import config_change, create_cluster
+from pvc.client.waiting import Show, ShowProgress, Waiting
+from pvc.client.writing import Writer
 from pvc.cluster.domain_xml import LIMITS, XmlLimits
 from pvc.cluster.evidence import Seen
-from pvc.cluster.formats import decode_config
-from pvc.cluster.names import checked_name, clipped
-from pvc.cluster.records import MAX_WHY, MAX_WORDS, ClusterConfig, DomainRecord, History, HistoryEntry, Hold, Policy, Unreadable
-from pvc.cluster.store import Store, Znode
+from pvc.cluster.records import ClusterConfig, DomainRecord, History, HistoryEntry, Hold, Policy
+from pvc.cluster.store import Store
 from pvc.errors import Refused
 
 
@@ -55,6 +50,7 @@ class Cluster:
         self.writer = Writer(store, self.ear)
         self.waiting = Waiting(store, self.ear, self.reader)
         self.vms = VmCommands(self.reader, self.writer, who, now, limits)
+        self.admin = ConfigCommands(self.reader, self.writer, who, now)
         self.machines = NodeCommands(self.reader, self.writer, who, now)
         self.fences = FenceCommands(self.reader, self.writer, who, now)
 
@@ -62,19 +58,7 @@ class Cluster:
 
     def init(self, name: str) -> ClusterConfig:
         """Create the cluster; raises Refused where there is one."""
-        config = ClusterConfig(str(uuid4()), checked_name("cluster", name), request=f"init-{uuid4().hex[:12]}")
-        try:
-            self.writer.write(create_cluster(config), _config_shows(config.request))
-        except Overtaken as overtaken:
-            present = self.store.read(znodes.CONFIG, sync=True)
-            if present is None:
-                where = overtaken.refused.path if overtaken.refused else "something"
-                why = f"a cluster needs a place of its own, and here {where} exists"
-                raise Refused(why, "choose another chroot: -z HOSTS/pvc") from overtaken
-            found = decode_config(present.data)
-            called = "whose record cannot be read" if isinstance(found, Unreadable) else f'called "{found.name}"'
-            raise Refused(f"there is a cluster {called} here already; nothing was changed", "pvc node list") from overtaken
-        return config
+        return self.admin.init(name)
 
     def config(self) -> ClusterConfig:
         """The cluster's record."""
@@ -82,17 +66,11 @@ class Cluster:
 
     def hold(self, on: bool, why: str = "") -> Hold:
         """While the hold is on, no node is shot."""
+        return self.admin.hold(on, why)
 
-        def attempt() -> Hold:
-            seen = self.reader.config()
-            if seen.value.hold.on is on:
-                raise Refused(f"the hold is {'on' if on else 'off'} already" + (f": {_held(seen.value.hold)}" if on else ""))
-            hold = Hold(on, clipped(self.who, MAX_WORDS), clipped(why, MAX_WHY), self.now())
-            config = replace(seen.value, hold=hold, request=f"cli-{uuid4().hex[:16]}")
-            self.writer.write(config_change(seen, config), _config_shows(config.request))
-            return hold
-
-        return insist(attempt, lambda: "somebody else changed the cluster's record meanwhile")
+    def set_cluster(self, *, locks: tuple[str, ...] | None = None, **defaults: Any) -> ClusterConfig:
+        """Other storage that has locks across hosts, or other values for the policy of VMs that are defined without one."""
+        return self.admin.set(locks, defaults)
 
     # ---- reads
 
@@ -120,6 +98,11 @@ class Cluster:
         """The last transitions of a VM, oldest first."""
         history = self.reader.history(self.reader.uuid_of(name))
         return history.value.entries if isinstance(history, Seen) else History().entries
+
+    def node_history(self, name: str) -> tuple[HistoryEntry, ...]:
+        """The last transitions of a node, oldest first."""
+        events = self.reader.events(self.reader.node(name).name)
+        return events.value.entries if isinstance(events, Seen) else ()
 
     def dump(self, name: str) -> bytes:
         """The XML of a VM."""
@@ -222,11 +205,17 @@ class Cluster:
 
     # ---- waiting
 
-    def wait_for(self, asked: Asked, show: Show | None = None, timeout_s: float | None = None) -> str:
-        """Wait until a command is done; returns how it ended, raises Refused when it failed, and TimedOut."""
+    def wait_for(
+        self, asked: Asked, show: Show | None = None, timeout_s: float | None = None, progress: ShowProgress | None = None
+    ) -> str:
+        """Wait until a command is done; returns how it ended, raises Refused when it failed, and TimedOut.
+
+        `progress` is told how far a migration is, as often as its node publishes it.
+        """
         if asked.silent is not None and show is not None:
             show(f"{asked.name}: {asked.silent} does not answer: this goes on when it is back, or proven off")
-        verdict = self.waiting.for_domain(asked.before, goal_of(asked), version=asked.version, show=show, timeout_s=timeout_s)
+        goal = goal_of(asked)
+        verdict = self.waiting.for_domain(asked.before, goal, version=asked.version, show=show, timeout_s=timeout_s, progress=progress)
         return _ended(verdict, asked.name)
 
     def wait_until(self, name: str, goal: Goal, show: Show | None = None, timeout_s: float | None = None) -> str:
@@ -244,15 +233,3 @@ def _ended(verdict: Verdict, name: str) -> str:
     if not verdict.ok:
         raise Refused(verdict.sentence, f"pvc vm history {name}")
     return verdict.sentence
-
-
-def _held(hold: Hold) -> str:
-    return f"by {hold.by} since {hold.since}" + (f", because {hold.why}" if hold.why else "")
-
-
-def _config_shows(request: str) -> Callable[[Znode], bool]:
-    def applied(znode: Znode) -> bool:
-        config = decode_config(znode.data)
-        return isinstance(config, ClusterConfig) and config.request == request
-
-    return applied

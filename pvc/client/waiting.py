@@ -12,13 +12,16 @@ from pvc.client.goals import Goal, Verdict
 from pvc.client.snapshot import Reader
 from pvc.cluster import znodes
 from pvc.cluster.evidence import Seen
-from pvc.cluster.formats import decode_domain
-from pvc.cluster.records import DomainRecord, HistoryEntry
+from pvc.cluster.formats import decode_domain, decode_progress
+from pvc.cluster.records import DomainRecord, HistoryEntry, Leaving, Progress
 from pvc.cluster.store import Broken, Changed, Connection, Event, State, Store, StoreError
 from pvc.errors import NoQuorum, PvcError, TimedOut
 
 Show = Callable[[str], None]
 """Takes a sentence about what happens, for whoever watches."""
+
+ShowProgress = Callable[[Leaving], None]
+"""Takes how far a migration is."""
 
 FOREVER_S = 10**9
 TELLING = frozenset({"ended", "give_up", "migrate_failed", "call_off", "overdue", "recover", "collide", "replace"})
@@ -71,15 +74,19 @@ class Waiting:
         version: int = 0,
         show: Show | None = None,
         timeout_s: float | None = None,
+        progress: ShowProgress | None = None,
     ) -> Verdict:
         """Wait until this goal judges a record of at least this version, and tell what has followed `before`; raises TimedOut."""
         name, uuid = before.name, before.uuid
         path, teller = znodes.domain(uuid), Teller(self.reader, uuid, show, before.request) if show else None
-        state = "there"
-        with self.watching(path):
+        far = () if progress is None or before.life.owner is None else (znodes.progress(before.life.owner),)
+        state, op_id = "there", before.life.op_id
+        with self.watching(path, *far):
             for event in self.events(timeout_s, show):
                 if event is None:
                     raise TimedOut(f"{name} is still {state}: it goes on", f"pvc vm info {name}")
+                if isinstance(event, Changed) and event.path in far and progress is not None:
+                    _tell_progress(event, uuid, op_id, progress)
                 if not isinstance(event, Changed) or event.path != path:
                     continue
                 record = self._record(uuid, event)
@@ -87,7 +94,7 @@ class Waiting:
                     continue  # what was there before the command
                 if teller:
                     teller.tell()
-                state = str(record.life.state) if record else "gone"
+                state, op_id = (str(record.life.state), record.life.op_id) if record else ("gone", None)
                 verdict = goal(record)
                 if verdict is not None:
                     return verdict
@@ -135,6 +142,14 @@ class Waiting:
     def _tell(self, event: Connection, show: Show | None) -> None:
         if show and event.state is State.SUSPENDED:
             show("ZooKeeper does not answer: waiting for it; the operation itself does not depend on this")
+
+
+def _tell_progress(event: Changed, uuid: str, op_id: str | None, progress: ShowProgress) -> None:
+    """Tell what a node publishes of the operation that is waited for; what it says of an earlier one is nothing."""
+    told = None if event.znode is None else decode_progress(event.path.split("/")[2], event.znode.data)
+    for one in told.migrations if isinstance(told, Progress) else ():
+        if (one.of, one.op) == (uuid, op_id):
+            progress(one)
 
 
 def _after(request: str, entries: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:

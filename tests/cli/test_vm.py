@@ -227,7 +227,9 @@ def test_info_explain_and_history_of_a_vm(pvc, web1):
     assert lines["cancel"] == ["no", "it", "is", "start:", "no", "migration", "is", "in", "flight"]
     assert lines["migrate"] == ["yes", "hv1,", "hv3"]
     explained = json.loads(pvc("vm", "explain", web1, "-o", "json").out)
-    assert explained["commands"]["start"] == {"allowed": False, "targets": [], "reason": "it is wanted start already"}
+    assert explained["commands"]["start"] == {
+        "allowed": False, "targets": [], "reason": "it is wanted start already", "guard": "wanted down",
+    }  # fmt: skip
     past = json.loads(pvc("vm", "history", web1, "-o", "json").out)["history"]
     assert [(entry["from"], entry["to"]) for entry in past][:2] == [("", "stop"), ("stop", "place")]
 
