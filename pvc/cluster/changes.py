@@ -108,7 +108,15 @@ def _changed(old: DomainRecord, life: Life, transition: Transition) -> DomainRec
         reason=clipped(transition.reason, MAX_WHY) if moved else old.reason,
         since=clipped(transition.at, MAX_WORDS) if moved else old.since,
         request=transition.request,
+        unheard=_unheard(old, life),
     )
+
+
+def _unheard(old: DomainRecord, life: Life) -> int:
+    """Starts in a row whose end nobody heard: one that led back to where it began, and is no failure, is one more."""
+    if old.life.state is Domain.boot and life.state is Domain.place:
+        return old.unheard + (life.restarts == old.life.restarts)
+    return 0 if old.life.state is Domain.boot or life.owner is None and life.state is not Domain.place else old.unheard
 
 
 def _deletion(seen: Seen[DomainRecord], children: Iterable[str] | None) -> tuple[Op, ...]:

@@ -97,6 +97,7 @@ def _build_domain(uuid: str, values: Values) -> DomainRecord:
         vcpus=values["vcpus"],
         policy=Policy(**values["policy"]),
         locked=values["locked"],
+        unheard=values["unheard"],
         source=values["op"] and values["op"]["source"],
         reason=values["reason"],
         since=values["since"],
@@ -108,7 +109,7 @@ def _build_domain(uuid: str, values: Values) -> DomainRecord:
 def _spread_domain(record: DomainRecord) -> Values:
     life = record.life
     kept = {name: getattr(life, name) for name in ("state", "want", "request", "owner", "target", "home", "epoch", "restarts", "avoid")}
-    own = {name: getattr(record, name) for name in ("name", "gen", "memory_mib", "vcpus", "locked", "reason", "since")}
+    own = {name: getattr(record, name) for name in ("name", "gen", "memory_mib", "vcpus", "locked", "unheard", "reason", "since")}
     op = {"op": _operation(record), "policy": asdict(record.policy), "request_id": record.request, FOREIGN: record.foreign}
     return {**kept, **own, **op}
 

@@ -83,7 +83,7 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class DomainRecord:
     """A VM. `since` is wall clock and only shown; `source` is where the operation in flight began; `locked` says whether a lock across
-    hosts protects every disk that it writes to, see `handover`.
+    hosts protects every disk that it writes to, see `handover`; `unheard` counts starts in a row whose end nobody heard.
     """
 
     uuid: str
@@ -98,6 +98,7 @@ class DomainRecord:
     since: str = ""
     request: str = ""
     locked: bool = False
+    unheard: int = 0
     foreign: str = ""
 
 

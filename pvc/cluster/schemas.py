@@ -68,6 +68,7 @@ DOMAIN = Whole((
     Field("epoch",      Number(), "grows with each change of owner", stable=True),
     Field("op",         Maybe(OPERATION), "the migration in flight, null when there is none"),
     Field("restarts",   Number(), "failures in a row", 0),
+    Field("unheard",    Number(), "starts in a row whose end nobody heard, as when libvirt went away meanwhile", 0),
     Field("avoid",      Several(NAME, MAX_NODES), "nodes that failed to take it a moment ago", ()),
     Field("memory_mib", Number(1), "memory, MiB", stable=True),
     Field("vcpus",      Number(1, 10_000), "virtual CPUs", stable=True),

@@ -18,7 +18,7 @@ from pvc.core.settings import Settings
 from pvc.core.waits import passed_wait
 from pvc.fsm.guards import HOME_FITS
 from pvc.fsm.row import explain
-from pvc.fsm.states import By, Connection, Effect, Fence, Power
+from pvc.fsm.states import By, Connection, Domain, Effect, Fence, Power
 from pvc.fsm.views import DomainView, NodeLife, SessionLife, SessionView
 
 AUTOMATIC = ("evacuate", "go_home")
@@ -244,6 +244,8 @@ def _why(known: KnownDomain | KnownNode, move: Move) -> str:
         return ""
     if isinstance(move.view, DomainView) and move.view.unanswered:
         return "Nobody heard how its start ended, and no guest is there: that is no failure, it is started again."
+    if isinstance(known.record, DomainRecord) and known.record.life.state is Domain.boot and not known.answered:
+        return f"{move.row.why} Libvirt went away in {known.record.unheard + 1} starts of it in a row: it may be this start that ends it."
     return f"{move.row.why} The hypervisor said: {known.trouble}" if known.trouble else ""
 
 

@@ -29,6 +29,9 @@ GONE = Life(state=Domain.delete)
 POWER_ON_TRIES = 3
 """How often a node that was fenced is switched on again; one that stays off needs a person."""
 
+UNHEARD_STARTS = 3
+"""So many starts in a row may end unheard before each further one counts as a failure: it may be this start that ends libvirt."""
+
 AGAIN = (Domain.boot, Domain.start, Domain.restart, Domain.shutdown, Domain.destroy)
 """States after which a VM may have to be placed anew."""
 
@@ -128,7 +131,7 @@ class Known:
             budget=policy.restart_budget,
             due=known.due,
             stays_off=known.by_itself and policy.on_poweroff is OnPoweroff.stay,
-            unanswered=record.life.state is Domain.boot and not known.answered,
+            unanswered=record.life.state is Domain.boot and not known.answered and record.unheard < UNHEARD_STARTS,
             live=policy.migration is Method.live,
             cold=policy.migration is Method.cold,
             caretaker=self.is_caretaker(),

@@ -57,6 +57,24 @@ def test_a_migrated_guest_runs_on_the_word_of_the_record_and_remembers_its_home(
     assert (life.state, life.owner, life.home, cluster.running(VM)) == (Domain.start, "hv2", "hv1", ["hv2"])
 
 
+def test_a_guest_whose_start_ends_libvirt_on_every_node_is_given_up(cluster):
+    """Three times nobody could know; then each time is a failure, with its back-off, until none is left."""
+    cluster.ask(VM, "start", "hv1")
+    starts = 0
+    while cluster.record(VM).life.state is not Domain.failed:
+        for name, straw in cluster.straws.items():
+            if straw.jobs.pop(VM, None) is not None:
+                starts += 1
+                cluster.agents[name].put(e.HypervisorLost())
+                cluster.agents[name].put(e.Inventory({}))
+        cluster.settle()
+        cluster.advance(5)
+        assert starts < 20
+    record = cluster.record(VM)
+    assert (starts, record.life.restarts, record.unheard) == (9, 5, 0)
+    assert "Libvirt went away in 4 starts of it in a row" in record.reason
+
+
 def test_a_migration_that_fails_at_the_switchover_leaves_one_guest_and_no_copy(cluster):
     started(cluster)
     cluster.ask(VM, "migrate", "hv2")

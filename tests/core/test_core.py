@@ -124,6 +124,21 @@ def test_a_start_whose_end_nobody_heard_is_no_failure(restarts):
     assert "no failure" in ended.why
 
 
+@pytest.mark.parametrize(("unheard", "restarts", "trigger"), [(2, 4, "ended"), (3, 4, "ended"), (3, 5, "give_up")])
+def test_a_start_that_ends_unheard_again_and_again_is_a_failure_after_all(unheard, restarts, trigger):
+    """It may be this very start that ends libvirt, on every node that tries it."""
+    core = working()
+    record = replace(vm(Domain.boot, owner="hv1", epoch=1, restarts=restarts), unheard=unheard)
+    core.on(e.HypervisorLost())
+    core.on(e.DomainSeen(UUID, record, 2))
+    (ended,) = (answer for answer in fires(core.on(e.Inventory({}))) if answer.key == f"domain {UUID}")
+    assert ended.move.row.trigger == trigger
+    counted = unheard >= 3
+    if trigger == "ended":
+        assert core.rules.after(ended.move).restarts == restarts + counted
+    assert ("Libvirt went away in 4 starts of it in a row" in ended.why) is counted
+
+
 def test_a_guest_that_died_while_its_hypervisor_was_away_has_failed():
     core = working()
     core.on(e.GuestSeen(UUID, Guest.running))
