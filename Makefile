@@ -12,7 +12,7 @@ EXTRAS      := test,check,lint
 PYTEST_OPTIONS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab lab-down lab-packages libvirt-python test lint properties oldest demo chaos check check-full diagrams clean
+.PHONY: help setup packages lab lab-down lab-packages libvirt-python test test-long lint properties oldest demo chaos check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
@@ -21,6 +21,9 @@ setup: packages $(STAMP)  ## missing Debian packages (as root) and a .venv with 
 
 test: setup libvirt-python lint  ## set up, also what the lab needs, then every test, the quick ones first
 	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+test-long: setup libvirt-python  ## what takes minutes each and every other run leaves out: rare faults on the lab, at the default times too (as root)
+	$(BIN)/pytest --long $(PYTEST_OPTIONS)
 
 lab: setup libvirt-python  ## bring up three hosts on this machine, with real guests (as root); see docs/lab.md
 	@tools/lab up

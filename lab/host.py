@@ -308,6 +308,10 @@ class Host:
         """Let at most so many Mbit/s through to it; None lifts that."""
         self._rack.slow(self.name, rate_mbit)
 
+    def lose(self, percent: int) -> None:
+        """Lose so much of what it sends and of what is sent to it; 0 lifts that, for every host."""
+        self._rack.lose(self.name, percent)
+
     def _names(self, peers: "tuple[str | Host, ...]") -> list[str]:
         return [peer if isinstance(peer, str) else peer.name for peer in peers] or list(self._rack.ports)
 

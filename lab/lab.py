@@ -142,6 +142,7 @@ class Lab:
     def heal_all(self) -> None:
         """End every cut, plug in every cable, and let every link be fast."""
         self._rack.heal(self._rack.cuts())
+        self._rack.lose("", 0)
         for host in self.machines.values():
             if host.is_on:
                 self._rack.carrier(host.name, True)

@@ -15,6 +15,7 @@ RULES = """
 table bridge lab {
     set cut { type ifname . ifname; }
     chain cuts { type filter hook forward priority 0; policy accept; meta iifname . meta oifname @cut drop; }
+    chain losses { type filter hook forward priority 1; policy accept; }
 }
 """
 Pair = tuple[str, str]
@@ -109,6 +110,15 @@ class Rack:
         if rate_mbit is not None:
             shape = ("tbf", "rate", f"{rate_mbit}mbit", "burst", "64kb", "latency", "400ms")
             run("tc", "-n", self._place.rack, "qdisc", "add", "dev", host, "root", *shape)
+
+    def lose(self, host: str, percent: int) -> None:
+        """Lose so much of what goes to a host and comes from it; 0 lifts that for every host."""
+        if not percent:
+            self._inside("nft", "flush", "chain", "bridge", "lab", "losses")
+            return
+        for direction in ("iifname", "oifname"):
+            words = ("meta", direction, f'"{host}"', "numgen", "random", "mod", "100", "<", str(percent), "drop")
+            self._inside("nft", "add", "rule", "bridge", "lab", "losses", *words)
 
     def _inside(self, *argv: str, text: str | None = None) -> str:
         return run("ip", "netns", "exec", self._place.rack, *argv, text=text).stdout

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
+from tests.marathon import Marathon
+
 # In CI a missing part is a failure: a green run must mean that everything was tried.
 IN_CI = bool(os.environ.get("CI"))
 
@@ -26,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer --quick."""
     parser.addoption("--quick", action="store_true", help="only what takes seconds: no ensemble, no properties, no checker, no lab")
 
+    parser.addoption("--long", action="store_true", help="only what takes minutes each: make test-long")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing missing."""
@@ -33,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SKIPPED] = []
     config.pluginmanager.register(SkipWatch(config), "pvc-skip-watch")
 
+    config.pluginmanager.register(Marathon(config), "pvc-marathon")
+    if hasattr(config.option, "loadscopereorder"):
+        # Newer versions of pytest-xdist begin with the largest file, whatever our order.
+        config.option.loadscopereorder = False
 
 def stage(item: pytest.Item) -> int:
     """When a test's turn comes: 0 quick ones, then real ensembles, long ones, properties, the checker, the lab."""

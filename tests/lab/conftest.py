@@ -15,7 +15,7 @@ from lab.reset import new_cluster, reset
 from lab.watch import Watcher
 from tests.lab.admin import Admin
 from tests.lab.stage import Stage
-from tests.lab.ward import SHORT, Ward
+from tests.lab.ward import SHORT, Ward, dead_s
 
 LOG_LINES = 60
 # A daemon that is ended and started again by a test must not be shot for it on a machine that has little left.
@@ -63,7 +63,7 @@ def ward_for(lab, watcher, request):
 
     def ward_for(**options):
         new_cluster(lab, **SHORT | options)
-        wards.append(Ward(lab, watcher))
+        wards.append(Ward(lab, watcher, dead_s=dead_s(options)))
         return wards[-1]
 
     yield ward_for

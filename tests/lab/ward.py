@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import Lab, wait_until
+from lab.services import PVCD_DEFAULTS
 from lab.watch import Watcher
 from pvc.fsm.states import Daemon, Domain, Fence, Migration, Want
 from pvc.fsm.views import NodeLife
 from tests.lab.admin import PATIENCE_S, Admin
 from tests.lab.ledger import Ledger
 
-SESSION_S, DEAD_S = 2, 6
-SHORT = {"session_timeout": f"{SESSION_S}", "boot_grace": "15"}
+SHORT = {"session_timeout": "2", "boot_grace": "15"}
 """Over the lab's own short times, a keepalive each second: a session of 2 s, so that a death is suspected soon."""
 RECOVERY_S = 150
 """Far beyond every time that PVC counts: whoever waits so long waits in vain."""
@@ -22,10 +22,15 @@ THREADS, FILES = 60, 120
 """What no daemon needs, whatever has happened to it (I8)."""
 
 
+def dead_s(options: dict[str, str]) -> float:
+    """The dead time of a cluster with these options."""
+    return int(options.get("dead_ticks", 6)) * float(options.get("keepalive_interval", PVCD_DEFAULTS["keepalive_interval"]))
+
+
 class Ward(Admin):
     """Every step ends with `verify`: what the rules forbid is found where it happened."""
 
-    def __init__(self, lab: Lab, watcher: Watcher, *, dead_s: float = DEAD_S) -> None:
+    def __init__(self, lab: Lab, watcher: Watcher, *, dead_s: float = 6) -> None:
         super().__init__(lab, watcher)
         self._dead_s = dead_s
         followers = [name for name, host in lab.hosts.items() if host.zookeeper_mode() != "leader"]
