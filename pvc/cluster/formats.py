@@ -6,6 +6,7 @@ back what it is about to write, so nothing gets into the cluster that would be q
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pvc.cluster import schemas, znodes
@@ -37,6 +38,9 @@ from pvc.cluster.records import (
 from pvc.fsm.domain import OWNED
 from pvc.fsm.states import Domain, Kind, Migration
 from pvc.fsm.views import Life, NodeLife
+
+KEPT, KEPT_HISTORIES = 512, 64
+"""How many records are kept as they were last read: what was just written is read again at once, by a simulator for every daemon."""
 
 Plain = TypeVar("Plain", Boot, ClusterConfig, HistoryEntry, NodeStats)
 Values = Mapping[str, Any]
@@ -114,6 +118,7 @@ def _spread_domain(record: DomainRecord) -> Values:
     return {**kept, **own, **op}
 
 
+@lru_cache(KEPT)
 def decode_domain(uuid: str, data: bytes) -> DomainRecord | DomainOutline | Unreadable:
     """The VM in this data."""
     found = DOMAIN.decode(znodes.domain(uuid), uuid, data)
@@ -162,6 +167,7 @@ def _spread_node(record: NodeRecord) -> Values:
     }
 
 
+@lru_cache(KEPT)
 def decode_node(name: str, data: bytes) -> NodeRecord | NodeOutline | Unreadable:
     """The node in this data."""
     found = NODE.decode(znodes.node(name), name, data)
@@ -227,6 +233,7 @@ PROGRESS: Format[Progress] = Format(schemas.PROGRESS, _build_progress, _spread_p
 HISTORY = Format(schemas.HISTORY, _build_history, _spread_history, MAX_HISTORY_BYTES)
 
 
+@lru_cache(8)
 def decode_config(data: bytes) -> ClusterConfig | Unreadable:
     """The cluster in this data."""
     return CONFIG.decode(znodes.CONFIG, "", data)
@@ -267,6 +274,7 @@ def encode_progress(name: str, record: Progress) -> bytes:
     return PROGRESS.encode(znodes.progress(name), name, record)
 
 
+@lru_cache(KEPT_HISTORIES)
 def decode_history(path: str, data: bytes) -> History | Unreadable:
     """The transitions in this data, of a VM or of a node's daemon."""
     return HISTORY.decode(path, "", data)
