@@ -10,6 +10,9 @@ EXTRAS      := test,check,lint
 
 # Further options for pytest, as in: make test PYTEST_OPTIONS='-x -k store'
 PYTEST_OPTIONS  ?=
+# How many processes share the files of tests; 0: one does all, as --pdb needs it.
+WORKERS         ?= 2
+SHARED          := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages lab lab-down lab-packages libvirt-python test test-long lint properties oldest demo chaos check check-full diagrams clean
@@ -20,7 +23,7 @@ help:  ## this list
 setup: packages $(STAMP)  ## missing Debian packages (as root) and a .venv with everything else
 
 test: setup libvirt-python lint  ## set up, also what the lab needs, then every test, the quick ones first
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+	$(BIN)/pytest $(SHARED) $(PYTEST_OPTIONS)
 
 test-long: setup libvirt-python  ## what takes minutes each and every other run leaves out: rare faults on the lab, at the default times too (as root)
 	$(BIN)/pytest --long $(PYTEST_OPTIONS)
@@ -39,7 +42,7 @@ properties: setup  ## the property tests alone, with far more examples
 	$(BIN)/pytest tests/property --hypothesis-profile=thorough $(PYTEST_OPTIONS)
 
 oldest: setup libvirt-python  ## the quick tests with the versions of Debian 12
-	PVC_LIBVIRT="$$(pkg-config --exists libvirt 2>/dev/null && echo libvirt-python==9.0.0)" $(BIN)/tox run -q -e debian12 -- --quick $(PYTEST_OPTIONS)
+	PVC_LIBVIRT="$$(pkg-config --exists libvirt 2>/dev/null && echo libvirt-python==9.0.0)" $(BIN)/tox run -q -e debian12 -- $(SHARED) --quick $(PYTEST_OPTIONS)
 
 demo: setup  ## a story on a simulated cluster: VMs start, move and come back when nodes die; no root, no ZooKeeper
 	@$(BIN)/pvc sim demo

@@ -1,15 +1,16 @@
 """Order, parts that may be missing, and how long a property is tried: for every test."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-TESTS = Path(__file__).parent
 from tests.marathon import Marathon
 
+TESTS = Path(__file__).parent
 # In CI a missing part is a failure: a green run must mean that everything was tried.
 IN_CI = bool(os.environ.get("CI"))
 
@@ -27,19 +28,21 @@ Require = Callable[[str, bool, str], None]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer --quick."""
     parser.addoption("--quick", action="store_true", help="only what takes seconds: no ensemble, no properties, no checker, no lab")
-
     parser.addoption("--long", action="store_true", help="only what takes minutes each: make test-long")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing missing."""
     config.stash[MISSING] = set()
     config.stash[SKIPPED] = []
     config.pluginmanager.register(SkipWatch(config), "pvc-skip-watch")
-
     config.pluginmanager.register(Marathon(config), "pvc-marathon")
+    # Of whoever runs the tests, or of pytest-xdist's making: no width is part of a test that does not set one.
+    os.environ.pop("COLUMNS", None)
     if hasattr(config.option, "loadscopereorder"):
         # Newer versions of pytest-xdist begin with the largest file, whatever our order.
         config.option.loadscopereorder = False
+
 
 def stage(item: pytest.Item) -> int:
     """When a test's turn comes: 0 quick ones, then real ensembles, long ones, properties, the checker, the lab."""
@@ -57,8 +60,9 @@ def stage(item: pytest.Item) -> int:
 # Last, because pytest's own hook first puts tests together that share a fixture.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put what fails in a second before what takes minutes."""
-    items.sort(key=stage)
+    """Put what fails in a second before what takes minutes; of the latter the largest files first, that several workers end together."""
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (stage(item), -sizes[item.path] if stage(item) else 0))
     if config.getoption("quick"):
         later = [item for item in items if stage(item) > 0]
         config.hook.pytest_deselected(items=later)
@@ -100,9 +104,17 @@ class SkipWatch:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI a skip is a failure."""
+    """In CI a skip is a failure. A worker of several tells the one who reports what was missing."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["missing"] = sorted(session.config.stash[MISSING])
     if IN_CI and session.config.stash[SKIPPED] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    """A worker has ended: what was missing there is missing."""
+    node.config.stash[MISSING].update(getattr(node, "workeroutput", {}).get("missing", ()))
 
 
 # The type is quoted because pytest 7.2 does not name it yet.

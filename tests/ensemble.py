@@ -25,12 +25,25 @@ LEADING = ("leader", "standalone")
 PR_SET_PDEATHSIG = 1
 
 # Below the range of outgoing connections: a port of ours must not be taken while its server is down.
-_ports = itertools.cycle(range(21000 + os.getpid() % 80 * 100, 30000))
+FIRST_PORT, LAST_PORT, OURS = 21000, 30000, 300
+_claim = socket.socket(socket.AF_UNIX)
+"""Held as long as this process lives, that no other one takes the same ports: what is free now may be a server's that is down."""
 
 
 def available() -> bool:
     """Whether ZooKeeper is installed."""
     return zookeeper.available()
+
+
+def _ports_of_our_own() -> range:
+    for first in range(FIRST_PORT, LAST_PORT, OURS):
+        with contextlib.suppress(OSError):
+            _claim.bind(f"\0pvc-test-ports-{first}")
+            return range(first, first + OURS)
+    raise AssertionError("no ports are left: too many test runs at a time")
+
+
+_ports = itertools.cycle(_ports_of_our_own())
 
 
 def free_port() -> int:

@@ -40,28 +40,13 @@ class LongOutage:
         shutil.rmtree(self.directory)
 
 
-LONG_OUTAGE = pytest.StashKey[LongOutage]()
-
-
-def pytest_collection_finish(session):
-    """Begin the long outage now, so that it is over by the time its test has its turn."""
-    wanted = any("long_outage" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and zk.available() and not session.config.option.collectonly:
-        session.config.stash[LONG_OUTAGE] = LongOutage(session.config.rootpath)
-
-
-def pytest_sessionfinish(session):
-    """The tests may have stopped early."""
-    outage = session.config.stash.get(LONG_OUTAGE, None)
-    if outage is not None:
-        outage.end()
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def long_outage(request, require):
-    """What was started at the beginning."""
+    """Begins when it is first asked for: whoever has other things to do meanwhile asks early."""
     require("ZooKeeper", zk.available(), "install the Debian package zookeeper")
-    return request.config.stash[LONG_OUTAGE]
+    outage = LongOutage(request.config.rootpath)
+    yield outage
+    outage.end()
 
 
 @pytest.fixture(scope="session")
