@@ -49,7 +49,7 @@ NOT_MODELLED = {
         "domain discard_stray",
     ),
     "policies that leave a VM off when its guest powers itself off": ("domain ended 1",),
-    "VMs that cannot move live, and are shut down and started elsewhere": ("domain relocate", "domain again 1"),
+    "VMs that cannot move live, and are shut down and started elsewhere": ("domain relocate", "domain go_home 2", "domain again 1"),
     "the number of restarts: it is asked both ways at every decision": ("domain forget 2",),
     "the policy to switch a fenced node on again": ("fence power_on",),
     "the connection of one daemon: being cut off and reconnecting are moves of the node": (

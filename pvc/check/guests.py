@@ -103,7 +103,7 @@ class GuestModel:
     def held(self, block: Block) -> int:
         """What a node's flush asks of this VM: bit i, it is on node i; bit nodes + i, it is to be called home to node i."""
         bits = held(block)
-        return bits if self.options.live else bits & ((1 << self.nodes) - 1)
+        return bits if self.options.live or self.options.cold else bits & ((1 << self.nodes) - 1)
 
     def blame_order(self, block: Block, i: int, move: Move, job: Job) -> str:
         """What is wrong with an order to a hypervisor, in words; empty when nothing is."""

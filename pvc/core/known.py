@@ -193,17 +193,20 @@ class Known:
 
     def _uncalled(self) -> Iterator[str]:
         for record in self.records():
-            belongs = record.life.home == self.me and record.policy.migration is Method.live
-            if belongs and self._will_be_away(record.life):
+            belongs = record.life.home == self.me and record.policy.migration is not Method.none
+            if belongs and self._will_be_away(record):
                 yield record.name
 
-    def _will_be_away(self, life: Life) -> bool:
+    def _will_be_away(self, record: DomainRecord) -> bool:
         """Whether it runs elsewhere and was not called, or is about to: on its way there, as when a flush was called off (H53).
 
-        One that is still to be placed does not count: it may wait for this very node to be ready.
+        One that is still to be placed, and that the chosen node cannot take, does not count: it may wait for this very node to be ready.
         """
-        if life.state is Domain.migrate:
+        life = record.life
+        if life.state is Domain.migrate or (life.state is Domain.restart and life.target is not None):
             return life.target != self.me
+        if life.state is Domain.place:
+            return life.target != self.me and life.target in self.ranking(record).fits
         away = life.owner not in (None, self.me)
         return away and (life.state in (Domain.boot, Domain.restart) or (life.state is Domain.start and life.request is Request.none))
 

@@ -137,11 +137,12 @@ ROWS = (
     Row("overdue",   (DESTROY,),                None,     OWNER, (g.HERE, g.INTERRUPTIBLE, g.DUE),        {},                                                (Effect.destroy,),  "Cutting its power did not work the last time, or was never ordered: an answer was lost."),
     Row("ask_again", (SHUTDOWN, RESTART),       None,     OWNER, (g.RUNS, g.IDLE),                        {},                                                (Effect.shutdown,), "A guest that was booting did not hear the first request, and a daemon that starts anew cannot know of one."),
     Row("go_home",   (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.ASKED_HOME, g.LIVE, g.HOME_FITS, g.HOME_UNTRIED), {**ASK_HOME, "kind": Kind.home}, (), "Its home called it.", BEGIN),
+    Row("go_home",   (START,),                  RESTART,  OWNER, (*UNDISTURBED, g.ASKED_HOME, g.COLD, g.HOME_FITS), {"target": Take.home, "request": Request.none}, (Effect.shutdown,), "Its home called it, and the policy is not to move the guest live."),
     Row("evacuate",  (START,),                  MIGRATE,  OWNER, (*UNDISTURBED, g.LEAVING, g.LIVE, g.CHOICE_OTHER, g.CHOICE_FITS, g.CHOICE_UNTRIED), {**ASK, "kind": Kind.migrate}, (), "This node is being flushed.", BEGIN),
     Row("relocate",  (START,),                  RESTART,  OWNER, (*UNDISTURBED, g.LEAVING, g.COLD, g.CHOICE_OTHER, g.CHOICE_FITS), {"target": Take.choice},  (Effect.shutdown,), "This node is being flushed, and the policy is not to move the guest live."),
     Row("forget",    (START,),                  None,     OWNER, (g.DUE, g.AVOIDS),                       {"avoid": ()},                                     (), "Targets that failed are tried again after a while, not at once."),
     Row("forget",    (START,),                  None,     OWNER, (g.DUE, g.RESTARTED),                    {"restarts": 0},                                   (), "It has run long enough for its failures to be forgotten."),
-    Row("call_home", (START,),                  None,     HOME,  (g.CALLING, g.DISPLACED, g.NOTHING_ASKED, g.LIVE), {"request": Request.home},                       (), "Its home is ready again and takes back what it had."),
+    Row("call_home", (START,),                  None,     HOME,  (g.CALLING, g.DISPLACED, g.NOTHING_ASKED, g.MOVABLE), {"request": Request.home},                       (), "Its home is ready again and takes back what it had."),
 
     # A live migration ends, one way or the other; its phases are a table of their own.
     Row("migrated",  (MIGRATE,),                START,    OWNER, (g.RUNS, g.IDLE, g.HANDED_OVER), ARRIVED,                                            (), "It runs on its new owner.", ("migration", "drop")),

@@ -44,6 +44,7 @@ AVOIDS = Guard("targets are avoided", lambda v: bool(v.life.avoid), "it avoids n
 STAYS_OFF = Guard("its own power-off is final", lambda v: v.stays_off, "it did not power itself off, or its policy starts it again")
 LIVE = Guard("policy: move live", lambda v: v.live, "its policy is not to move live")
 COLD = Guard("policy: shut down and start elsewhere", lambda v: v.cold, "its policy is to move live or to stay")
+MOVABLE = Guard("policy: live, or off and on again", lambda v: v.live or v.cold, "its policy is to stay where it is")
 BACKED_OFF = Guard("first try, or back-off over", lambda v: v.life.restarts == 0 or v.due, "it waits before the next try")
 
 # ---- where it may be

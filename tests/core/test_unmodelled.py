@@ -35,8 +35,10 @@ def test_a_vm_leaves_a_flushed_node_in_the_way_of_its_policy_or_stays(method, fi
     assert seen(core, replace(vm(owner="hv1"), policy=Policy(migration=method))) == fired
 
 
-@pytest.mark.parametrize(("method", "fired"), [(Method.live, [("call_home", None)]), (Method.cold, []), (Method.none, [])])
-def test_only_a_vm_that_moves_live_is_called_home_and_waited_for(method, fired):
+@pytest.mark.parametrize(
+    ("method", "fired"), [(Method.live, [("call_home", None)]), (Method.cold, [("call_home", None)]), (Method.none, [])]
+)
+def test_only_a_vm_that_may_leave_its_node_is_called_home_and_waited_for(method, fired):
     core = working()
     core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.unflush), 7))
     assert seen(core, replace(vm(owner="hv2"), policy=Policy(migration=method))) == fired
@@ -51,12 +53,16 @@ def test_a_node_is_ready_when_all_its_vms_are_called():
     assert triggers(core.on(e.DomainSeen(UUID, vm(owner="hv2", request=Request.home), 2)), "node hv1") == [("called", Flush.ready)]
 
 
-@pytest.mark.parametrize("method", [Method.cold, Method.none])
-def test_a_call_home_that_is_older_than_the_policy_is_not_followed(method):
+@pytest.mark.parametrize(
+    ("method", "fired"),
+    [(Method.live, [("go_home", Domain.migrate)]), (Method.cold, [("go_home", Domain.restart)]), (Method.none, [])],
+)
+def test_a_vm_answers_its_home_in_the_way_of_its_policy_or_stays(method, fired):
+    """Also where the policy is younger than the call."""
     core = working()
     core.on(e.GuestSeen(UUID, Guest.running))
     away = replace(vm(owner="hv1", request=Request.home), policy=Policy(migration=method))
-    assert seen(core, replace(away, life=replace(away.life, home="hv2"))) == []
+    assert seen(core, replace(away, life=replace(away.life, home="hv2"))) == fired
 
 
 @pytest.mark.parametrize(
