@@ -1,4 +1,4 @@
-"""One VM on the lab's cluster, what its record says at every moment, and hands on everything around it.
+"""One VM on the lab's cluster: where it is, what is asked of it, and how it must end.
 
 A fault belongs to a moment of a start, a migration or a shutdown. The moment is an event, never a time: the record's watch shows a
 phase, a hook of libvirt has been reached and holds libvirt there, libvirt itself tells that a guest was stopped for its switchover.
@@ -6,109 +6,38 @@ phase, a hook of libvirt has been reached and holds libvirt there, libvirt itsel
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 from lab import Host, Lab, wait_until
-from lab.guests import guest_uuid
-from lab.services import CHROOT, CLIENT_PORT, LIBVIRT_PORT
-from lab.shell import run
 from lab.watch import Watcher
-from pvc.client.cluster import Cluster
-from pvc.client.ear import Ear
 from pvc.client.snapshot import NodeNow
-from pvc.cluster import znodes
-from pvc.cluster.formats import decode_domain
-from pvc.cluster.live import ZooKeeperStore
-from pvc.cluster.options import Options
 from pvc.cluster.records import HandoverPolicy
-from pvc.cluster.store import Changed, Event
 from pvc.errors import Refused
 from pvc.fsm.states import Daemon, Domain, Migration, Request
 from pvc.fsm.views import Life, NodeLife
-from pvc.hypervisor.library import names
+from tests.lab.holds import Holds
+from tests.lab.record import REACH_S, Record
 
-REACH_S = 60
 # A guest is lost when it has not come up again by then, on a machine that has little left.
 END_S = 120
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 FAST_MIB_S, MEDIUM_MIB_S, SLOW_MIB_S = "1000", "25", "1"
-HOOK = """#!/bin/sh
-# Holds libvirt where a test wants it to be held; see tests/lab/stage.py.
-[ "$2" = migrate ] && cat
-gate={directory}/$1.$2
-[ -e "$gate" ] && : > "$gate.reached"
-while [ -e "$gate" ]; do sleep 0.05; done
-exit 0
-"""
 
 
-class Record:
-    """What the record of one VM says, kept up to date by a watch."""
-
-    def __init__(self, lab: Lab, uuid: str) -> None:
-        self._uuid, self._path = uuid, znodes.domain(uuid)
-        self._changed = threading.Condition()
-        self._life: Life | None = None
-        self._version = -1
-        self._ear = Ear()
-        hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.servers.values())
-        self._store = ZooKeeperStore(Options(hosts, CHROOT))
-        self._store.start(self._hear)
-        self._store.watch(self._path)
-        self.client = Cluster(self._store, "test", self._ear)
-
-    def _hear(self, event: Event) -> None:
-        self._ear.hear(event)
-        if isinstance(event, Changed) and event.path == self._path:
-            record = None if event.znode is None else decode_domain(self._uuid, event.znode.data)
-            with self._changed:
-                self._life = None if record is None else record.life
-                self._version = -1 if event.znode is None else event.znode.version
-                self._changed.notify_all()
-
-    @property
-    def life(self) -> Life | None:
-        """As last seen; None when there is no record."""
-        with self._changed:
-            return self._life
-
-    def reach(self, what: str, condition: Callable[[Life | None], bool], timeout_s: float = REACH_S) -> None:
-        """Return as soon as the record is so."""
-        with self._changed:
-            reached = self._changed.wait_for(lambda: condition(self._life), timeout_s)
-            assert reached, f"it never came to {what}: {self._life}"
-
-    def catch_up(self, version: int) -> None:
-        """Return when this version, or a later one, has been seen: what is read after a command must not be older than that."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: self._version >= version, REACH_S), f"version {version} was never seen"
-
-    def close(self) -> None:
-        """End the session."""
-        self._store.close()
-
-
-class Stage:
+class Stage(Holds):
     """One VM, where it is, and what can be done to it. `source` is where its life began in this test, `target` where it is to go."""
 
     def __init__(self, lab: Lab, watcher: Watcher, name: str, **options: object) -> None:
-        self.lab, self.watcher, self.name, self._options = lab, watcher, name, options
-        self.uuid = guest_uuid(name)
+        super().__init__(lab, name)
+        self.watcher, self._options = watcher, options
         self._record = Record(lab, self.uuid)
-        self.source, self.target = "hv1", "hv2"
         self.settled = False
         self._said = {host.name: len(host.log("pvcd")) for host in lab.hosts.values()}
 
     def close(self) -> None:
         """Let go of everything that may still be held, and of the watch."""
-        for host in self.lab.hosts.values():
-            for gate in _gates(host).glob("*"):
-                gate.unlink(missing_ok=True)
-            for service in ("pvcd", "libvirtd", "zookeeper"):
-                host.thaw(service)
+        self.let_go()
         self._record.close()
 
     # -- What it is ----------------------------------------------------------------------------------------------------
@@ -125,14 +54,6 @@ class Stage:
             return life is not None and state in (None, life.state) and phase in (None, life.phase)
 
         self._record.reach(f"{state or ''} {phase or ''}", so)
-
-    def host(self, role: str) -> Host:
-        """The host of a role, "source" or "target", or of a name."""
-        return self.lab[getattr(self, role, role)]
-
-    def copies(self) -> dict[str, int]:
-        """Where a QEMU of it is, running or not, and its process id."""
-        return {guest.host: guest.pid for guest in self.lab.guests() if guest.uuid == self.uuid}
 
     def runs_on(self) -> set[str]:
         """Where its processors run."""
@@ -259,43 +180,6 @@ class Stage:
         jobs = ("domjobinfo", self.name)
         wait_until(lambda: "Operation:" not in self.host("source").virsh(*jobs, check=False), REACH_S, "libvirt ends the migration")
 
-    # -- Holding things where they are ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def frozen(self, role: str, service: str) -> Iterator[None]:
-        """A service that does nothing, and is not gone."""
-        host = self.host(role)
-        host.freeze(service)
-        try:
-            yield
-        finally:
-            host.thaw(service)
-
-    @contextmanager
-    def frozen_guest(self, role: str) -> Iterator[None]:
-        """Its QEMU at this host does nothing, and neither does what libvirt asks of it."""
-        pid = self.copies()[self.host(role).name]
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-    @contextmanager
-    def gate(self, role: str, operation: str) -> Iterator[Callable[[], None]]:
-        """Hold libvirt at this operation of its hooks; yields what waits until it is there. It goes on when this ends."""
-        host = self.host(role)
-        gate = _gates(host) / f"{self.name}.{operation}"
-        reached = gate.with_name(gate.name + ".reached")
-        _install_hook(host)
-        reached.unlink(missing_ok=True)
-        gate.touch()
-        try:
-            yield lambda: wait_until(reached.exists, REACH_S, f"libvirt of {host.name} comes to {operation} {self.name}") and None
-        finally:
-            gate.unlink(missing_ok=True)
-
     @contextmanager
     def copying(self, left_mib: float | None = None, ask: Callable[[], None] | None = None) -> Iterator[None]:
         """A migration that goes on copying as long as this lasts; `left_mib`: with so little left that its end will come at once.
@@ -323,31 +207,6 @@ class Stage:
         """Let what is being copied come to its end."""
         if self.host("source").libvirt_answers:
             self.host("source").run("virsh", "migrate-setspeed", self.name, FAST_MIB_S, check=False)
-
-    @contextmanager
-    def dropped(self, role: str, rule: str) -> Iterator[None]:
-        """What a rule of nftables matches is lost in silence, as long as this lasts: at this host, as it comes in or goes out."""
-        host = self.host(role)
-        hook = rule.split()[0]
-        inside = ("nsenter", f"--target={host.init_pid()}", "--net", "nft")
-        table = f"table inet test {{\n chain {hook} {{\n type filter hook {hook} priority 0; {rule.removeprefix(hook)} drop\n }}\n }}"
-        run(*inside, "-f", "-", text=table)
-        try:
-            yield
-        finally:
-            run(*inside, "delete", "table", "inet", "test", check=False)
-
-    def without_zookeeper(self, role: str) -> AbstractContextManager[None]:
-        """A host whose pvcd reaches no ZooKeeper server, while everything else of it goes on."""
-        return self.dropped(role, f"output tcp dport {CLIENT_PORT}")
-
-    def without_answers(self) -> AbstractContextManager[None]:
-        """The target's libvirtd hears the source's and does as it is told, but its answers are lost."""
-        return self.dropped("source", f"input ip saddr {self.host('target').address} tcp sport {LIBVIRT_PORT}")
-
-    def without_requests(self) -> AbstractContextManager[None]:
-        """What the source's libvirtd asks of the target's is lost."""
-        return self.dropped("source", f"output ip daddr {self.host('target').address} tcp dport {LIBVIRT_PORT}")
 
     # -- How it ends ---------------------------------------------------------------------------------------------------
 
@@ -377,51 +236,7 @@ class Stage:
         wait_until(lambda: len(self.lab.ticks(self.name)) > before, REACH_S, f"{self.name} ticks on")
 
 
-class Switchover:
-    """The moment at which libvirt has stopped a guest at its source for the switchover, as libvirt tells it."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self.reached = threading.Event()
-
-    def __enter__(self) -> "Switchover":
-        library = names().library
-        socket = self._stage.host("source").directory / "root/run/libvirt/libvirt-sock"
-        self._connection = library.open(f"qemu+unix:///system?socket={socket}")
-        self._number = self._connection.domainEventRegisterAny(None, library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._heard, None)
-        return self
-
-    def _heard(self, connection: object, domain: object, event: int, detail: int, opaque: object) -> None:
-        library = names().library
-        migrated = event == library.VIR_DOMAIN_EVENT_SUSPENDED and detail == library.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED
-        if migrated and domain.UUIDString() == self._stage.uuid:
-            self.reached.set()
-
-    def wait(self) -> None:
-        """Until it has come to that."""
-        assert self.reached.wait(REACH_S), "it never came to the switchover"
-
-    def __exit__(self, *_: object) -> None:
-        library = names().library
-        try:
-            self._connection.domainEventDeregisterAny(self._number)
-            self._connection.close()
-        except library.libvirtError:
-            pass  # its libvirtd was killed
-
-
 def _takes_vms(node: NodeNow) -> bool:
     return node.alive and node.record.life.daemon is Daemon.run and node.stats is not None and node.stats.libvirt
 
 
-def _gates(host: Host) -> Path:
-    return host.directory / "gates"
-
-
-def _install_hook(host: Host) -> None:
-    """Where libvirt looks at each operation; that there are hooks at all it found out when it started, by pvc's own."""
-    _gates(host).mkdir(exist_ok=True)
-    hook = host.directory / "root/etc/libvirt/hooks/qemu.d/test-gate"
-    if not hook.exists():
-        hook.write_text(HOOK.format(directory=_gates(host)))
-        hook.chmod(0o755)

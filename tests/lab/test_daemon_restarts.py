@@ -6,7 +6,8 @@ import pytest
 
 from lab import wait_until
 from pvc.fsm.states import Domain, Flush, Migration
-from tests.lab.stage import END_S, KILL, REACH_S, TERM
+from tests.lab.record import REACH_S
+from tests.lab.stage import END_S, KILL, TERM
 
 pytestmark = pytest.mark.lab
 NOW, LATER = True, False

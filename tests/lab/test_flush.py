@@ -92,8 +92,10 @@ def test_each_guest_leaves_as_its_policy_says(admin):
     admin.ticks_on("vm3", "hv1")
     admin.client.set_policy("vm3", migration=Method.live)
     reach_flush(admin, Flush.flushed)
-    none_was_reset(admin, ("vm1", "vm3"))
     admin.lab.pvc("node", "ready", "hv1")
+    all_home(admin)
+    none_was_reset(admin, ("vm1", "vm3"))
+    assert len(admin.boots("vm2")) == 3, "vm2 came home as it went"
 
 
 def test_without_room_a_flush_says_what_blocks_and_loses_nothing(admin):

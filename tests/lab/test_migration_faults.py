@@ -11,7 +11,9 @@ import pytest
 
 from lab import wait_until
 from pvc.fsm.states import Handover, Migration
-from tests.lab.stage import KILL, REACH_S, Switchover
+from tests.lab.holds import Switchover
+from tests.lab.record import REACH_S
+from tests.lab.stage import KILL
 
 pytestmark = pytest.mark.lab
 # libvirt gives up a peer within 8 s: what is left must be copied in much less, also on a machine that has little left.
