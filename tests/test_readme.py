@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,20 +11,27 @@ import click
 import pytest
 
 from pvc.cli.main import main
+from pvc.cluster.domain_xml import check_domain_xml
+from pvc.errors import PvcError
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 DOCUMENTS = ["README.md", "CHANGELOG.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 
-# What an ordinary shell has.
-SHELL = {"cd", "cp", "export", "git", "pip"}
+# Which documents tell somebody what to type.
+GUIDES = ["README.md", "docs/first-hour.md", "docs/operations.md", "docs/coming-from.md"]
+
+# What an ordinary shell has, and a node.
+SHELL = {
+    "apt", "cd", "chmod", "cp", "echo", "export", "git", "ipmitool", "journalctl", "mkdir", "pip", "printf", "sed", "systemctl", "virsh",
+}  # fmt: skip
 
 
 def shell_lines(text):
     """Every command in the code blocks of a Markdown text, without its comment; in a session, what follows a prompt."""
     lines = [line for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
-    lines = [line.split("#")[0].strip() for line in lines] + [command for command, _ in sessions(text)]
+    lines = [re.sub(r"(^| )#.*", "", line).strip() for line in lines] + [command for command, _ in sessions(text)]
     return [line for line in lines if line]
 
 
@@ -59,20 +67,53 @@ def named_targets(text):
 
 def complaint_about(line):
     """Why this command would not work, or nothing."""
-    words = line.removeprefix(".venv/bin/").split()
+    words = shlex.split(line.removeprefix(".venv/bin/"))
+    while re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+        words = words[1:]
     if words[0] == "make":
-        done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(["make", "-n", "-C", str(ROOT), *words[1:]], cwd=ROOT, capture_output=True, text=True)
         return done.stderr if done.returncode else ""
     if words[0] == "pvc":
-        name = words[1] if len(words) > 1 else "-h"
-        return "" if name.startswith("-") or name in main.list_commands(click.Context(main)) else f"pvc has no {name}"
+        return complaint_of_client(words[1:])
     if words[0] == "pvcd":
         return "" if set(words[1:]) <= {"--check", "--version"} else f"pvcd has no {words[1:]}"
+    if "/" in words[0]:
+        return "" if (ROOT / words[0]).is_file() else f"{words[0]} is not there"
     return "" if words[0] in SHELL else f"{words[0]} is no command of ours"
 
 
+def complaint_of_client(words):
+    """Why `pvc` would not understand these words, or nothing: every command, option and argument is read, and nothing is done."""
+    command = main
+    words = ["-" if word.endswith(".xml") else word for word in words]  # no file has to be there
+    try:
+        context = command.make_context("pvc", words)
+        while isinstance(command, click.Group):
+            name, *rest = [*(getattr(context, "_protected_args", None) or getattr(context, "protected_args", [])), *context.args]
+            command = command.get_command(context, name)
+            if command is None:
+                return f"pvc has no {name}"
+            context = command.make_context(name, rest, parent=context)
+    except click.exceptions.Exit:
+        return ""  # it asked for help
+    except (click.ClickException, PvcError) as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize(
-    "line", ["make no-such-target", "pvc no-such-command", ".venv/bin/pvc no-such-command", "pvcd --no-such-option", "frobnicate"]
+    "line",
+    [
+        "make no-such-target",
+        "pvc no-such-command",
+        ".venv/bin/pvc no-such-command",
+        "pvc vm no-such-command",
+        "pvc vm start --no-such-option web1",
+        "pvc vm start web1 hv1 hv2",
+        "pvcd --no-such-option",
+        "tools/no-such-tool",
+        "frobnicate",
+    ],
 )
 def test_a_command_that_does_not_exist_is_noticed(line):
     assert complaint_about(line)
@@ -92,9 +133,23 @@ def test_a_planned_target_is_not_promised():
     assert named_targets("`make test`\n| the demo: `make demo` | planned |") == ["test"]
 
 
-@pytest.mark.parametrize("line", shell_lines(README))
-def test_each_command_of_the_readme_exists(line):
+@pytest.mark.parametrize(("path", "line"), [(path, line) for path in GUIDES for line in shell_lines((ROOT / path).read_text())])
+def test_each_command_that_a_guide_tells_somebody_to_type_is_understood(path, line):
     assert complaint_about(line) == ""
+
+
+@pytest.mark.parametrize("path", GUIDES)
+def test_each_command_in_the_text_of_a_guide_is_understood(path):
+    spoken = {words for words in re.findall(r"`(pvcd? [^`]+)`", (ROOT / path).read_text())}
+    complaints = {words: complaint_about(words) for words in spoken}
+    # A text may name a command without what it acts on.
+    assert {words: why for words, why in complaints.items() if why and not why.startswith("Missing ")} == {}
+
+
+def test_the_vm_of_the_first_hour_can_be_defined():
+    (xml,) = re.findall(r"^```xml\n(.*?)^```", (ROOT / "docs/first-hour.md").read_text(), re.MULTILINE | re.DOTALL)
+    facts = check_domain_xml(xml.encode())
+    assert (facts.name, facts.memory_mib) == ("web1", 1024)
 
 
 @pytest.mark.parametrize("target", named_targets(README))
