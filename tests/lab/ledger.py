@@ -5,6 +5,7 @@ complaint is the invariant, as docs/fault-matrix.md numbers them.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lab import Lab
@@ -33,8 +34,11 @@ class Ledger:
     _hold: bool = False
 
     def read(self) -> "Ledger":
-        """Take in everything since the cluster was created."""
-        everything = transactions(self.lab)
+        """Take in everything that ZooKeeper has written since the cluster was created, and every order of a device."""
+        return self.take(transactions(self.lab))
+
+    def take(self, everything: Sequence[Transaction]) -> "Ledger":
+        """The same with these transactions, oldest first."""
         births = [number for number, one in enumerate(everything) if any(_creates_cluster(write) for write in one.writes)]
         for number, one in enumerate(everything):
             if one.opens is not None:
