@@ -61,8 +61,6 @@ class Intake:
         self.known.alive = names
         for name in names:
             self._node(name).seen_alive = True
-        for name in changed - names:
-            self.answers.append(e.Follow(name))
         self._count_absences()
         return self._everything() if changed else ()
 
@@ -70,6 +68,7 @@ class Intake:
         for name, node in self.known.nodes.items():
             away = name != self.me and name not in self.known.alive
             if away and not node.away:
+                self.answers.append(e.Follow(name))  # also one that was lost before this daemon began
                 node.absences, node.dead, node.long_dead = node.absences + 1, False, False
                 for spell in absence_waits(name, node.absences, self.known.settings):
                     self._wait(spell)
