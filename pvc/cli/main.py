@@ -6,12 +6,17 @@ from pvc import __version__
 from pvc.cli.group import Lazy, RootGroup
 
 COMMANDS = {
+    "cluster": Lazy("pvc.cli.cluster:cluster", "Show and set what concerns the cluster as a whole; save and restore it."),
+    "config": Lazy("pvc.cli.config:config", "Show what this client is configured with, and where that stands."),
+    "doctor": Lazy("pvc.cli.doctor:doctor", "Look at ZooKeeper, nodes, fencing, versions, clocks and records, and say what to do."),
     "events": Lazy("pvc.cli.events:events", "Show the last transitions of all VMs and nodes: what, by whom, and why."),
     "fsm": Lazy("pvc.cli.fsm:fsm", "Show, draw and check the state machines."),
     "hold": Lazy("pvc.cli.cluster:hold", "Let no node be shot, as during work on the network or on ZooKeeper."),
     "init": Lazy("pvc.cli.cluster:init", "Create a cluster."),
     "node": Lazy("pvc.cli.node:node", "Empty nodes, give them back, and look at them."),
     "sim": Lazy("pvc.cli.sim:sim", "Simulate whole clusters in virtual time."),
+    "status": Lazy("pvc.cli.status:status", "Show the cluster on one screen: counts, what needs somebody, and what it can lose."),
+    "top": Lazy("pvc.cli.status:top", "Show nodes, what moves, and what needs somebody, as it changes; Ctrl-C ends it."),
     "vm": Lazy("pvc.cli.vm:vm", "Define VMs, start, stop and move them, and look at them."),
 }
 

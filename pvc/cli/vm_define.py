@@ -1,52 +1,27 @@
 """`pvc vm define`, `modify`, `dump` and `set`: what a VM is, and what was decided about it for good."""
 
-from collections.abc import Callable
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from pvc.cli.access import access
-from pvc.cli.output import output, print_json, reason_option
+from pvc.cli.names import complete_nodes, complete_vms
+from pvc.cli.output import answer, output, reason_option
+from pvc.cli.policy_options import policy_options, policy_values, shown
 from pvc.cli.screen import say
-from pvc.cluster.records import MAX_XML_BYTES, HandoverPolicy, Method, OnPoweroff, Selector
+from pvc.cluster.records import MAX_XML_BYTES
 from pvc.errors import UsageProblem
-from pvc.fsm.states import Word
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-SECONDS = click.IntRange(1, 24 * 3600)
-POLICY = ("nodes", "selector", "migration", "handover", "shutdown_timeout_s", "restart_budget", "on_poweroff")
-
-
-def _choice(words: type[Word]) -> "click.Choice[str]":  # quoted: click 8.1 has no such subscript
-    return click.Choice([str(word) for word in words])
-
-
-# Newest last: each stands above the one before it in the help.
-OPTIONS = (
-    click.option("--on-poweroff", type=_choice(OnPoweroff), help="What follows when the guest powers itself off."),
-    click.option("--restart-budget", type=click.IntRange(0, 100), metavar="N", help="Failures in a row after which it stays off."),
-    click.option("--shutdown-timeout", "shutdown_timeout_s", type=SECONDS, metavar="SECONDS", help="Time to power itself off."),
-    click.option("--handover", type=_choice(HandoverPolicy), help="Who lets a migrated guest run; auto: libvirt where disks are locked."),
-    click.option("--migration", type=_choice(Method), help="How it leaves a node that is flushed: live, off and on again, or not at all."),
-    click.option("--selector", type=_choice(Selector), help="A node is chosen by what it has most left of."),
-    click.option("--node", "nodes", multiple=True, metavar="NODE", help='A node that may run it; repeat it, or give "all".'),
-)
-
-
-def policy_options(command: Command) -> Command:
-    """An option for each field of a policy."""
-    for option in OPTIONS:
-        command = option(command)
-    return command
+if TYPE_CHECKING:
+    from pvc.cluster.records import DomainRecord
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--home", metavar="NODE", help="The node it belongs to; default: the best one.")
+@click.option("--home", metavar="NODE", shell_complete=complete_nodes, help="The node it belongs to; default: the best one.")
 @policy_options
 @reason_option
-@output("text", "json", "name")
+@output()
 def define(file: BinaryIO, home: str | None, reason: str, form: str, **options: Any) -> None:
     """Define a VM from its libvirt XML.
 
@@ -58,26 +33,19 @@ def define(file: BinaryIO, home: str | None, reason: str, form: str, **options: 
     """
     xml = _read(file)
     with access().cluster() as cluster:
-        record = cluster.define(xml, home, _policy(options), reason)
-    if form == "name":
-        click.echo(record.name)
-    elif form == "json":
-        from pvc.cli.words import vm_json
-
-        print_json({"vm": vm_json(record.uuid, record)})
-    else:
-        what = f"{record.memory_mib} MiB, {record.vcpus} vcpu{'s' if record.vcpus != 1 else ''}"
-        say(f"{record.name} is defined, off, at home on {record.life.home} ({what}, UUID {record.uuid}).")
+        record = cluster.define(xml, home, policy_values(options), reason)
+    _tell(form, record, f"{record.name} is defined, off, at home on {record.life.home} ({_size(record)}, UUID {record.uuid}).")
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_vms)
 @click.argument("file", type=click.File("rb"))
 @reason_option
-def modify(name: str, file: BinaryIO, reason: str) -> None:
+@output()
+def modify(name: str, file: BinaryIO, reason: str, form: str) -> None:
     """Give a VM other XML, from its next start on.
 
-    A guest that runs keeps what it was started with.
+    A guest that runs keeps what it was started with. Whether its disks lie on storage with locks is looked up again here.
 
     \b
     pvc vm dump web1 > web1.xml; editor web1.xml; pvc vm modify web1 web1.xml
@@ -86,11 +54,11 @@ def modify(name: str, file: BinaryIO, reason: str) -> None:
     with access().cluster() as cluster:
         record = cluster.modify(name, xml, reason)
     later = "" if record.life.owner is None else "; its guest runs on with what it was started with, until it is started again"
-    say(f"{record.name} has new XML: {record.memory_mib} MiB, {record.vcpus} vcpu{'s' if record.vcpus != 1 else ''}{later}.")
+    _tell(form, record, f"{record.name} has new XML: {_size(record)}{later}.")
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_vms)
 def dump(name: str) -> None:
     """Print the XML of a VM.
 
@@ -102,10 +70,11 @@ def dump(name: str) -> None:
 
 
 @click.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_vms)
 @policy_options
 @reason_option
-def set_policy(name: str, reason: str, **options: Any) -> None:
+@output()
+def set_policy(name: str, reason: str, form: str, **options: Any) -> None:
     """Change the policy of a VM.
 
     What is not named stays as it is. It concerns what happens from now on: nothing moves because of it.
@@ -114,25 +83,22 @@ def set_policy(name: str, reason: str, **options: Any) -> None:
     pvc vm set web1 --migration cold --shutdown-timeout 300
     pvc vm set web1 --node all
     """
-    policy = _policy(options)
+    policy = policy_values(options)
     if not policy:
         raise UsageProblem("nothing was named that should be set", "pvc vm set -h")
     with access().cluster() as cluster:
         record = cluster.set_policy(name, reason, **policy)
-    say(f"{record.name}: {', '.join(f'{field} {_shown(getattr(record.policy, field))}' for field in policy)}.")
+    _tell(form, record, f"{record.name}: {', '.join(f'{field} {shown(getattr(record.policy, field))}' for field in policy)}.")
 
 
-def _policy(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields that were named, as a record holds them."""
-    words: dict[str, type[Word]] = {"selector": Selector, "migration": Method, "handover": HandoverPolicy, "on_poweroff": OnPoweroff}
-    named = {field: options[field] for field in POLICY if options[field] not in (None, ())}
-    if "nodes" in named:
-        named["nodes"] = () if named["nodes"] == ("all",) else tuple(dict.fromkeys(named["nodes"]))
-    return {field: words[field](value) if field in words else value for field, value in named.items()}
+def _tell(form: str, record: "DomainRecord", sentence: str) -> None:
+    from pvc.cli.words import vm_json
+
+    answer(form, {"result": sentence, "vm": vm_json(record.uuid, record)}, [record.name], lambda wide: say(sentence))
 
 
-def _shown(value: object) -> str:
-    return (", ".join(value) or "all") if isinstance(value, tuple) else str(value)
+def _size(record: "DomainRecord") -> str:
+    return f"{record.memory_mib} MiB, {record.vcpus} vcpu{'s' if record.vcpus != 1 else ''}"
 
 
 def _read(file: BinaryIO) -> bytes:

@@ -1,0 +1,118 @@
+"""What in a cluster an admin has to look at, each with the next step: what is broken, what stands still, and what a node could not lose."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pvc.client.room import losses
+from pvc.client.snapshot import NodeNow, Snapshot
+from pvc.cluster.records import DomainOutline, DomainRecord, FenceMethod, NodeOutline, NodeRecord, Unreadable
+from pvc.fsm.domain import OFF
+from pvc.fsm.states import Daemon, Domain, Fence, Flush, Want
+from pvc.fsm.tables import TABLES
+from pvc.fsm.views import Life
+
+PROBLEM, WARNING, FINE = "problem", "warning", "ok"
+MANY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: how bad it is, what it is about, what was found, and what to do."""
+
+    level: str
+    about: str
+    sentence: str
+    next_step: str | None = None
+
+
+def attention(snapshot: Snapshot) -> list[Finding]:
+    """All that needs somebody, the worst first."""
+    hold = snapshot.config.value.hold
+    found = [Finding(WARNING, "cluster", f"the hold is on, by {hold.by}: no node is shot", "pvc hold off")] if hold.on else []
+    for node in snapshot.nodes.values():
+        found += _node(node)
+    for uuid, seen in sorted(snapshot.domains.items(), key=lambda one: str(getattr(one[1].value, "name", ""))):
+        found += _unreadable(uuid, seen.value) if not isinstance(seen.value, DomainRecord) else _vm(seen.value, snapshot)
+    found += _capacity(snapshot)
+    return sorted(found, key=lambda one: one.level != PROBLEM)
+
+
+def _node(node: NodeNow) -> Iterator[Finding]:
+    name, record = node.name, node.record
+    if isinstance(record, Unreadable):
+        yield Finding(PROBLEM, name, f"its record cannot be read, so nobody acts on it: {record.why}", "repair that znode by hand")
+        return
+    life, next_step = record.life, f"pvc node explain {name}"
+    if isinstance(record, NodeOutline):
+        sentence = f"its record is of version {record.version}, which this pvc does not know"
+        yield Finding(WARNING, name, sentence, "use the version of its daemon")
+    if life.daemon is Daemon.unfenced:
+        sentence = "it is lost, and its death is not proven: nothing of it is recovered"
+        yield Finding(PROBLEM, name, sentence, f"pvc node fence {name} --confirm-off")
+    elif life.daemon in (Daemon.dead, Daemon.fencing) or life.fence not in (Fence.none, Fence.proven):
+        yield Finding(PROBLEM, name, f"it is {life.daemon}, its fence is at {life.fence}", next_step)
+    elif life.daemon is Daemon.fenced:
+        yield Finding(WARNING, name, "it is proven off, and was not started again", f"switch it on, or pvc node remove {name}")
+    elif not node.alive:
+        stopped = life.daemon is Daemon.stop
+        sentence = "its daemon was stopped" if stopped else "it does not answer"
+        yield Finding(WARNING if stopped else PROBLEM, name, sentence, f"systemctl start pvcd on {name}" if stopped else next_step)
+    if node.alive and node.stats is not None and not node.stats.libvirt:
+        yield Finding(PROBLEM, name, "its libvirt does not answer: it can start nothing", f"systemctl status libvirtd on {name}")
+    if life.flush is not Flush.ready:
+        yield Finding(WARNING, name, f"it takes no VMs: {life.flush}", f"pvc node ready {name}")
+
+
+def _unreadable(uuid: str, vm: DomainOutline | Unreadable) -> Iterator[Finding]:
+    if isinstance(vm, DomainOutline):
+        yield Finding(WARNING, vm.name, f"its record is of version {vm.version}, which this pvc does not know", "use a newer pvc")
+    else:
+        yield Finding(PROBLEM, uuid, f"its record cannot be read, so nobody acts on it: {vm.why}", "repair that znode by hand")
+
+
+def _vm(vm: DomainRecord, snapshot: Snapshot) -> Iterator[Finding]:
+    life, next_step = vm.life, f"pvc vm explain {vm.name}"
+    if life.state is Domain.failed:
+        yield Finding(PROBLEM, vm.name, f"it failed: {vm.reason}", f"pvc vm history {vm.name}, then pvc vm start {vm.name}")
+    elif life.state is Domain.conflict:
+        sentence = f"a guest of it runs on {life.target}, which does not own it"
+        yield Finding(PROBLEM, vm.name, sentence, f"pvc vm resolve {vm.name} --keep, or --stop")
+    elif life.state is Domain.place and not snapshot.ranking(vm).fits:
+        yield Finding(PROBLEM, vm.name, "it is to be started, and no node can take it", next_step)
+    elif life.owner is not None and (life.owner not in snapshot.nodes or not snapshot.nodes[life.owner].alive):
+        yield Finding(PROBLEM, vm.name, f"it is {life.state} on {life.owner}, which does not answer", f"pvc node explain {life.owner}")
+    elif life.want is Want.start and life.state in OFF:
+        yield Finding(WARNING, vm.name, f"it is wanted up, and is {life.state}", next_step)
+    elif life.restarts:
+        yield Finding(WARNING, vm.name, f"it failed {life.restarts} times in a row", f"pvc vm history {vm.name}")
+
+
+def _capacity(snapshot: Snapshot) -> Iterator[Finding]:
+    for loss in losses(snapshot):
+        if loss.left:
+            names = ", ".join(one.name for one in loss.left[:MANY]) + (" ..." if len(loss.left) > MANY else "")
+            needed = sum(one.memory_mib for one in loss.left)
+            sentence = f"its loss would leave {len(loss.left)} VMs ({needed} MiB) without room: {names}"
+            yield Finding(WARNING, loss.node, sentence, f"pvc node explain {loss.node}")
+
+
+def counts(machine: str, snapshot: Snapshot) -> dict[str, int]:
+    """How many records are in each state of this machine, in the order of its declaration; states without any are left out."""
+    field = {"node": "daemon", "flush": "flush", "fence": "fence", "domain": "state", "migration": "phase"}.get(machine)
+    lives = _lives(machine, snapshot) if field else []
+    found = Counter(str(getattr(life, str(field))) for life in lives)
+    return {str(state.name): found[str(state.name)] for state in TABLES[machine].states if found[str(state.name)]}
+
+
+def _lives(machine: str, snapshot: Snapshot) -> list[object]:
+    if machine in ("domain", "migration"):
+        lives: list[Life] = [record.life for record in snapshot.records()]
+        return [life for life in lives if machine == "domain" or life.state is Domain.migrate]
+    return [node.record.life for node in snapshot.nodes.values() if isinstance(node.record, NodeRecord | NodeOutline)]
+
+
+def unfenceable(snapshot: Snapshot) -> list[str]:
+    """The nodes whose death nobody could prove."""
+    records = (node.record for node in snapshot.nodes.values())
+    return sorted(record.name for record in records if isinstance(record, NodeRecord) and record.fencing.method is FenceMethod.none)
