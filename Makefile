@@ -15,7 +15,7 @@ WORKERS         ?= 2
 SHARED          := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab lab-down lab-packages libvirt-python test test-long lint properties oldest demo chaos check check-full diagrams clean
+.PHONY: help setup packages lab lab-down lab-packages deb-packages libvirt-python test test-long lint properties oldest demo record deb try-packages chaos check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
@@ -47,6 +47,15 @@ oldest: setup libvirt-python  ## the quick tests with the versions of Debian 12
 demo: setup  ## a story on a simulated cluster: VMs start, move and come back when nodes die; no root, no ZooKeeper
 	@$(BIN)/pvc sim demo
 
+record: setup  ## record the demo again: docs/demo.svg and docs/demo.txt
+	$(BIN)/python tools/record.py
+
+deb: deb-packages  ## build the Debian packages into the directory above this one
+	./build-deb.sh
+
+try-packages: setup deb-packages  ## build them, and try them in a fresh Debian with its own systemd (as root, some two minutes)
+	$(BIN)/python tools/try_packages.py
+
 chaos: setup  ## simulated clusters under random faults, PVC_CHAOS_SEEDS of them, from PVC_CHAOS_FIRST on
 	PVC_CHAOS_SEEDS=$${PVC_CHAOS_SEEDS:-1000} $(BIN)/pytest tests/sim/test_chaos.py $(PYTEST_OPTIONS)
 
@@ -75,6 +84,9 @@ packages:
 
 lab-packages:
 	@tools/install-debian.sh lab
+
+deb-packages:
+	@tools/install-debian.sh deb
 
 # Built from source: only where libvirt's headers are. Where they are not, the tests that need it say so.
 libvirt-python: lab-packages $(STAMP)

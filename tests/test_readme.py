@@ -1,5 +1,6 @@
 """What the README tells a newcomer to type, exists, and answers as it says; and what the documents link to is there."""
 
+import html
 import os
 import re
 import shlex
@@ -13,6 +14,8 @@ import pytest
 from pvc.cli.main import main
 from pvc.cluster.domain_xml import check_domain_xml
 from pvc.errors import PvcError
+from pvc.sim.cluster import SimCluster
+from pvc.sim.demo import Chapter, story
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -140,7 +143,7 @@ def test_each_command_that_a_guide_tells_somebody_to_type_is_understood(path, li
 
 @pytest.mark.parametrize("path", GUIDES)
 def test_each_command_in_the_text_of_a_guide_is_understood(path):
-    spoken = {words for words in re.findall(r"`(pvcd? [^`]+)`", (ROOT / path).read_text())}
+    spoken = set(re.findall(r"`(pvcd? [^`]+)`", (ROOT / path).read_text()))
     complaints = {words: complaint_about(words) for words in spoken}
     # A text may name a command without what it acts on.
     assert {words: why for words, why in complaints.items() if why and not why.startswith("Missing ")} == {}
@@ -169,3 +172,11 @@ def test_a_link_to_nowhere_is_noticed():
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_links_lead_somewhere(path):
     assert lost_links(path, (ROOT / path).read_text()) == []
+
+
+@pytest.mark.parametrize("name", ["docs/demo.txt", "docs/demo.svg"])
+def test_the_recorded_demo_tells_the_story_of_today(name):
+    text = html.unescape((ROOT / name).read_text())
+    titles = [step.title for step in story(SimCluster()) if isinstance(step, Chapter)]
+    assert len(titles) > 4
+    assert [title for title in titles if title not in text] == [], "run `make record`"

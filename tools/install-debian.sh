@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that setting up and testing need: only missing ones, so it is quick when run again.
 # Without root or without apt it says loudly what is missing and goes on: the tests then name what could not run.
-# Usage: install-debian.sh [lab]. With "lab" also what the lab needs, and whatever is tried on real libvirt and QEMU.
+# Usage: install-debian.sh [lab|deb]. With "lab" also what the lab needs, and whatever is tried on real libvirt and QEMU; with "deb"
+# also what builds and tries the Debian packages.
 set -eu
 
 packages="
@@ -34,7 +35,23 @@ openipmi
 ipmitool
 util-linux
 "
+# Python's modules are for the manual pages, which the commands write of themselves.
+deb_packages="
+dpkg-dev
+debhelper
+dh-python
+python3-click
+python3-kazoo
+python3-transitions
+lintian
+man-db
+debootstrap
+systemd
+systemd-container
+util-linux
+"
 [ "${1:-}" != lab ] || packages="$packages $lab_packages"
+[ "${1:-}" != deb ] || packages="$packages $deb_packages"
 
 say() {
     printf '\n*** %s\n\n' "$*" >&2
