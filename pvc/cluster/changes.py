@@ -116,7 +116,7 @@ def _unheard(old: DomainRecord, life: Life) -> int:
     """Starts in a row whose end nobody heard: one that led back to where it began, and is no failure, is one more."""
     if old.life.state is Domain.boot and life.state is Domain.place:
         return old.unheard + (life.restarts == old.life.restarts)
-    return 0 if old.life.state is Domain.boot or life.owner is None and life.state is not Domain.place else old.unheard
+    return 0 if old.life.state is Domain.boot or (life.owner is None and life.state is not Domain.place) else old.unheard
 
 
 def _deletion(seen: Seen[DomainRecord], children: Iterable[str] | None) -> tuple[Op, ...]:

@@ -65,6 +65,12 @@ class FenceMethod(Word):
     ipmi = "ipmi"
     watchdog = "watchdog"
     agent = "agent"
+    manual = "manual"
+
+    @property
+    def has_device(self) -> bool:
+        """Whether peers have a device to ask for the node's power, and to cut it with."""
+        return self in (FenceMethod.ipmi, FenceMethod.agent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +140,22 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Fencing:
-    """How a node is fenced. A password is in root's files on the nodes, never here (H88)."""
+    """How a node is fenced. A password is in root's files on the nodes, never here (H88).
+
+    `guid` is what its device has to tell of itself; `reset_s` how long after its proof of life is gone its armed watchdog has reset it, 0
+    without one; `fault` why its device is not believed.
+    """
 
     method: FenceMethod = FenceMethod.none
     address: str | None = None
+    guid: str | None = None
+    reset_s: int = 0
+    fault: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether peers have a device that they can ask, and believe."""
+        return self.method.has_device and not self.fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,9 @@ MACHINE = Object((
 FENCING = Object((
     Field("method",  Choice(FenceMethod), "how its power is read and cut", FenceMethod.none),
     Field("address", Maybe(ADDRESS), "address of its fence device, never a user or password", None),
+    Field("guid",    Maybe(Text(32)), "GUID that its fence device has to tell, null when it need not tell any", None),
+    Field("reset_s", Number(), "seconds after which its armed watchdog has reset it, from when its proof of life was gone; 0: it has none", 0),
+    Field("fault",   SENTENCE, "why its fence device is not believed, empty when it is", ""),
 ))
 
 NODE = Whole((

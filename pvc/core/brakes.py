@@ -3,9 +3,20 @@
 Brakes concern shots, never readings: a node that reads off is recovered, however many there are.
 """
 
+from pvc.cluster.records import Fencing
 from pvc.core.facts import Nodes
 from pvc.fsm.states import Fence
 from pvc.fsm.views import Node
+
+
+def unshootable(fencing: Fencing) -> str:
+    """Why a node has no device to be shot with; empty when it has one."""
+    if fencing.works:
+        return ""
+    if fencing.reset_s:
+        return f"its watchdog resets it, {fencing.reset_s} s after its proof of life is gone"
+    none = f"it has no fence device (fence_method = {fencing.method})"
+    return f"{f'its fence device is not believed: {fencing.fault}' if fencing.fault else none}; only an operator can tell that it is off"
 
 
 def minority(nodes: Nodes) -> str:

@@ -7,6 +7,8 @@ from pvc.cluster.records import (
     ClusterConfig,
     DomainOutline,
     DomainRecord,
+    FenceMethod,
+    Fencing,
     Method,
     NodeOutline,
     NodeRecord,
@@ -14,7 +16,7 @@ from pvc.cluster.records import (
     OnPoweroff,
     Unreadable,
 )
-from pvc.core.brakes import another_shot, minority
+from pvc.core.brakes import another_shot, minority, unshootable
 from pvc.core.facts import Local, NodeFacts, Options, Self, Watch
 from pvc.core.policy import Ranking, preferring, rank, with_recorded
 from pvc.core.settings import Settings
@@ -213,15 +215,21 @@ class Known:
     def watch(self, name: str) -> Watch:
         """What this daemon observes of another node beyond its record."""
         node = self.nodes[name]
+        read = self.fencing(name).works  # where nobody can be asked, or believed, it may be on
         return Watch(
-            reading=node.reading,
-            stale=node.stale,
+            reading=node.reading if read else Power.on,
+            stale=node.stale and read,
             busy=node.asked is not None,
             due=self.fence_is_due(node),
             concerns=self.concerns(name),
             brake=self.brake(name),
             power_back=self.settings.power_back and node.switched < POWER_ON_TRIES,
         )
+
+    def fencing(self, name: str) -> Fencing:
+        """How a node is fenced; a record of another version does not say, so its device is asked."""
+        record = self.nodes[name].record
+        return record.fencing if isinstance(record, NodeRecord) else Fencing(FenceMethod.ipmi)
 
     def fence_is_due(self, node: KnownNode) -> bool:
         """Whether the wait of the phase that its fence is in is over."""
@@ -249,6 +257,8 @@ class Known:
             return "the cluster record was not read" if hold is None else f"{hold.by} holds the cluster: {hold.why or 'no reason given'}"
         if not self.concerns(name):
             return f"no VM names {name}: there is nothing to recover"
+        if not self.fencing(name).works:
+            return unshootable(self.fencing(name))
         if not self.session_is_old:
             return f"{self.me} has not been connected for a full dead time itself"
         if not self.nodes[name].seen_alive:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pvc.cluster.names import NAME_RULE, is_name, shown
+from pvc.cluster.names import NAME_RULE, is_address, is_name, shown
 from pvc.cluster.records import FenceMethod, Fencing
 from pvc.core.settings import Settings
 from pvc.daemon.keys import BY_NAME, KEYS
@@ -40,11 +40,25 @@ class FenceAccess:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     password_file: Path | None = None
+    cipher_suite: int = 3
+    guid: str | None = None
+    """The GUID that the BMC has to have; None for that of the node's machine, where that is known."""
+    agent: str | None = None
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    timeout_s: float = 10.0
+    """Of one question."""
+    settle_s: float = 30.0
+    """How long the machine may take to go off, or on, after its device was told to."""
 
     @property
     def published(self) -> Fencing:
         """What the node's record says of it, where everybody can read."""
         return Fencing(self.method, self.address)
+
+    @property
+    def secrets(self) -> bool:
+        """Whether the configuration itself holds a password for this device."""
+        return self.password is not None or any(name.startswith("passw") for name, _ in self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +118,22 @@ class ConfigFile:
     def fence_of(self, node: str) -> FenceAccess:
         """How this node is fenced."""
         values = self.values(node)
-        if values["fence_method"] is FenceMethod.none:
-            return FenceAccess()
-        address = values["ipmi_hostname"] or lights_out_name(node)
+        method, times = values["fence_method"], {"timeout_s": values["fence_timeout"], "settle_s": values["fence_settle"]}
+        if method is FenceMethod.agent:
+            options = values["fence_agent_options"] or ()
+            address = next((value for name, value in options if name in ("ip", "ipaddr") and is_address(value)), None)
+            return FenceAccess(method, address, agent=values["fence_agent"], options=options, **times)
+        if method is not FenceMethod.ipmi:
+            return FenceAccess(method)
         return FenceAccess(
-            values["fence_method"], address, values["ipmi_username"], values["ipmi_password"], values["ipmi_password_file"]
+            method,
+            values["ipmi_hostname"] or lights_out_name(node),
+            values["ipmi_username"],
+            values["ipmi_password"],
+            values["ipmi_password_file"],
+            values["ipmi_cipher_suite"],
+            values["ipmi_guid"],
+            **times,
         )
 
     def problems(self, node: str) -> Iterator[str]:
@@ -138,13 +163,16 @@ class ConfigFile:
         section = self._parser[self.section_of(node)]
         where = f"neither [{section.name}] nor [{DEFAULT}] says" if section.name != DEFAULT else f"[{DEFAULT}] does not say"
         required = ["zookeeper"]
-        if (_text(section, "fence_method") or "") == FenceMethod.ipmi:
+        method = _text(section, "fence_method")
+        if method == FenceMethod.ipmi:
             required.append("ipmi_username")
             if _text(section, "ipmi_password_file") is None:
                 required.append("ipmi_password")
+        elif method == FenceMethod.agent:
+            required += ["fence_agent", "fence_agent_options"]
         for name in required:
             if _text(section, name) is None:
-                hint = " (or set fence_method = none: then nothing that runs here is ever recovered)" if name.startswith("ipmi") else ""
+                hint = " (or set fence_method = none: then nothing that runs here is ever recovered)" if name != "zookeeper" else ""
                 yield f"{where} {name}, which is required{hint}"
 
 
@@ -186,6 +214,7 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
         migration_timeout_s=values["migration_timeout"],
         power_back=values["power_back"],
         parallel_migrations=values["parallel_migrations"],
+        parallel_shots=values["parallel_shots"],
     )
 
 

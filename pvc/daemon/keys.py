@@ -5,6 +5,7 @@ Every key is declared once; the sample file and the error messages are held to t
 
 import ipaddress
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,11 +117,35 @@ def listener(text: str) -> tuple[str, int]:
 
 
 def fence_method(text: str) -> FenceMethod:
-    """How the node is fenced, of the methods that this version has."""
-    known = (FenceMethod.ipmi, FenceMethod.none)
-    if text not in known:
-        raise ValueError(f"{shown(text)} is none of {', '.join(known)}")
+    """How the node is fenced."""
+    if text not in tuple(FenceMethod):
+        raise ValueError(f"{shown(text)} is none of {', '.join(FenceMethod)}")
     return FenceMethod(text)
+
+
+def agent_name(text: str) -> str:
+    """A program of Debian's `fence-agents`."""
+    if not re.fullmatch(r"fence_[a-z0-9_]{1,60}", text):
+        raise ValueError(f"{shown(text)} is no name such as fence_redfish")
+    return text
+
+
+def agent_options(text: str) -> tuple[tuple[str, str], ...]:
+    """What an agent is told, a line for each option; no message repeats it, because a password is among them."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    pairs = [(name.strip(), value.strip()) for name, equals, value in (line.partition("=") for line in lines) if equals]
+    if len(pairs) != len(lines) or not all(re.fullmatch(r"[a-zA-Z0-9_-]+", name) for name, _ in pairs):
+        raise ValueError("each of its lines has to be an option of the agent, as in username=pvc")
+    if any(name in ("action", "option") for name, _ in pairs):
+        raise ValueError("the action is not for the file to say")
+    return tuple(pairs)
+
+
+def guid(text: str) -> str:
+    """Which GUID a BMC has to have; `any` for one that tells nothing."""
+    if text != "any" and not re.fullmatch(r"[0-9a-fA-F]{32}", text.replace("-", "")):
+        raise ValueError(f"{shown(text)} is neither 'any' nor a GUID of 32 hexadecimal digits")
+    return text.replace("-", "").lower()
 
 
 def hosts(text: str) -> tuple[str, ...]:
@@ -172,6 +197,13 @@ KEYS = (
     # Fencing.
     Key("fence_method",         fence_method,           "ipmi"),
     Key("ipmi_password_file",   absolute_path),
+    Key("ipmi_cipher_suite",    count(0, 17),           "3"),
+    Key("ipmi_guid",            guid),
+    Key("fence_agent",          agent_name),
+    Key("fence_agent_options",  agent_options),
+    Key("fence_timeout",        seconds(0.5, 120.0),    "10"),
+    Key("fence_settle",         seconds(1.0, 600.0),    "30"),
+    Key("parallel_shots",       count(1, 16),           "1"),
     Key("power_back",           flag,                   "no"),
     # The hypervisor.
     Key("libvirt_uri",          uri,                    "qemu+tcp://127.0.0.1:16509/system"),

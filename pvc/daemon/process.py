@@ -63,7 +63,7 @@ class NodeDaemon:
         self._closing = threading.Event()
         self._store = ZooKeeperStore(options(config))
         self._timer = MonotonicTimer(self._inbox.put)
-        self._power = PowerPool(config.fence_of, self._inbox.put)
+        self._power = PowerPool(config.fence_of, self._inbox.put, entitled=self._entitled)
         self._log = AgentLog()
         calls = Calls(self._xml_of, self._address_of, self._inbox.put, self._log.say)
         self._hypervisor = make_hypervisor(config, ready.boot, calls)
@@ -230,6 +230,10 @@ class NodeDaemon:
             log.warning("%s", error)
 
     # ---- what others ask, on their threads
+
+    def _entitled(self) -> bool:
+        """Whether this daemon has just heard from ZooKeeper: two thirds of a session can be relied upon."""
+        return self._store.connected and self._store.lease_age_s() < self._config.settings.session_timeout_s * 2 / 3
 
     def _measure(self, tick: int, libvirt: bool) -> NodeStats:
         figures = self._hypervisor.figures()

@@ -16,7 +16,7 @@ from pvc.cluster.evidence import Relied, Seen, Transition
 from pvc.cluster.formats import decode_domain, decode_history, decode_node
 from pvc.cluster.memory import MemoryStore
 from pvc.cluster.node_changes import Joining, node_change
-from pvc.cluster.records import ClusterConfig, DomainRecord, Fencing, Machine, NodeRecord
+from pvc.cluster.records import ClusterConfig, DomainRecord, FenceMethod, Fencing, Machine, NodeRecord
 from pvc.cluster.store import StoreError
 from pvc.core import events as e
 from pvc.core.decide import RULES, Move
@@ -109,7 +109,7 @@ class SmallCluster:
         if name in self.agents or not straw.on:
             return
         store = MemoryStore(self.ensemble, session_timeout_s=self.settings.session_timeout_s)
-        joining = Joining(f"boot-{name}-{straw.boots}", Machine(), None, Fencing())
+        joining = Joining(f"boot-{name}-{straw.boots}", Machine(), None, Fencing(FenceMethod.ipmi))
         ports = {"hypervisor": Jobs(straw), "power": Switch(straw), "timer": straw, "log": straw}
         agent = Agent(name, store, joining, **ports, now=lambda: "", settings=self.settings, rules=self.rules)
         straw.waits.clear()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pvc.cluster.records import ClusterConfig, DomainRecord, Hold, NodeRecord, NodeStats, Policy, Unreadable
+from pvc.cluster.records import ClusterConfig, DomainRecord, FenceMethod, Fencing, Hold, NodeRecord, NodeStats, Policy, Unreadable
 from pvc.core import events as e
 from pvc.core.core import Core
 from pvc.core.settings import Settings
@@ -16,7 +16,7 @@ CONFIG = ClusterConfig("11111111-1111-4111-8111-111111111111", "test")
 
 
 def node(name, daemon=Daemon.run, **life):
-    return NodeRecord(name, NodeLife(daemon, **life), boot=f"boot of {name}")
+    return NodeRecord(name, NodeLife(daemon, **life), boot=f"boot of {name}", fencing=Fencing(FenceMethod.ipmi))
 
 
 def vm(state=Domain.start, want=Want.start, **life):

@@ -1,7 +1,10 @@
 """What the Core does about a node that is lost: when it counts, when it waits, and what brakes it."""
 
+from dataclasses import replace
+
 import pytest
 
+from pvc.cluster.records import FenceMethod, Fencing
 from pvc.core import events as e
 from pvc.core.settings import Settings
 from pvc.core.waits import fence_wait
@@ -147,3 +150,24 @@ def test_a_node_that_does_not_come_on_is_switched_on_a_few_times():
         if on:
             answers = core.on(e.Fired(on[0].ticket, e.Result.written))
             core.on(e.PowerRead("hv3", on[0].ticket, Power.off))
+
+
+@pytest.mark.parametrize(
+    ("fencing", "words"),
+    [
+        (Fencing(FenceMethod.none), "it has no fence device (fence_method = none)"),
+        (Fencing(FenceMethod.manual), "it has no fence device (fence_method = manual)"),
+        (Fencing(FenceMethod.ipmi, "10.0.0.9", fault="its GUID is another"), "its fence device is not believed: its GUID is another"),
+    ],
+)
+def test_a_node_without_a_working_device_is_neither_shot_nor_proven_nor_asked_again(fencing, words):
+    core = working()
+    core.on(e.NodeSeen("hv3", replace(node("hv3"), fencing=fencing), 6))
+    braked(core)
+    for fence, daemon in ((Fence.evidence, Daemon.run), (Fence.throws, Daemon.dead)):
+        life = NodeLife(daemon, fence=fence, by="hv1")
+        core.on(e.NodeSeen("hv3", replace(node("hv3"), life=life, fencing=fencing), 7))
+        core.known.nodes["hv3"].reading = Power.off
+        core.known.nodes["hv3"].due = core.known.nodes["hv3"].stale = True
+        assert not fires(core._look_at_node("hv3") or core.answers)
+    assert core.known.brake("hv3") == f"{words}; only an operator can tell that it is off"

@@ -99,9 +99,13 @@ def test_an_empty_value_says_nothing(tmp_path):
         ({"migration_uri": "qemu+tcp://hv2/system"}, "where {address} belongs"),
         ({"migration_uri": "qemu+tcp://{address}/{x}"}, "where {address} belongs"),
         ({"state_file": "state.json"}, "no absolute path"),
-        ({"fence_method": "stonith"}, "none of ipmi, none"),
+        ({"fence_method": "stonith"}, "none of none, ipmi"),
         ({"zookeeper": "zk1:99999"}, "no whole number from 1 to 65535"),
         ({"zookeeper": ","}, "names no server"),
+        ({"ipmi_guid": "4c4c4544"}, "neither 'any' nor a GUID"),
+        ({"fence_agent": "rm -rf /"}, "no name such as fence_redfish"),
+        ({"fence_agent_options": "\n  username=pvc\n  hunter2"}, "each of its lines has to be an option"),
+        ({"fence_agent_options": "\n  action=on"}, "not for the file to say"),
     ],
 )
 def test_a_value_out_of_range_or_order_is_refused(tmp_path, keys, words):
@@ -127,6 +131,18 @@ def test_fencing_needs_a_password_or_a_file_or_the_word_none(tmp_path):
     assert read_config(write(tmp_path, {**without, "ipmi_password_file": "/etc/x"}), "hv1")
     config = read_config(write(tmp_path, {"zookeeper": "zk1", "fence_method": "none"}), "hv1")
     assert config.fence_of("hv1").method is FenceMethod.none
+
+
+def test_an_agent_needs_its_name_and_options_and_tells_nobody_its_password(tmp_path):
+    agent = {"zookeeper": "zk1", "fence_method": "agent"}
+    missing = problems(write(tmp_path, agent))
+    assert [re.search(r"say (\w+), which is required", problem)[1] for problem in missing] == ["fence_agent", "fence_agent_options"]
+    options = "\n  ip = 10.0.0.11\n  username=pvc\n  password=a=b;c%"
+    access = read_config(write(tmp_path, {**agent, "fence_agent": "fence_redfish", "fence_agent_options": options}), "hv1").fence_of("hv1")
+    assert access.options == (("ip", "10.0.0.11"), ("username", "pvc"), ("password", "a=b;c%"))
+    assert (access.published.address, access.secrets, "a=b" in repr(access)) == ("10.0.0.11", True, False)
+    (problem,) = problems(write(tmp_path, {**agent, "fence_agent": "fence_x", "fence_agent_options": "\n  s3cret"}))
+    assert "s3cret" not in problem
 
 
 def test_a_peers_device_is_found_in_its_section(tmp_path):

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_what_a_tool_says_that_failed_counts_for_nothing(tool, switch):
 
 def test_a_tool_that_hangs_is_ended_and_answered_for(tool):
     tool("exec sleep 1000")
-    switch = Switch(call_timeout_s=0.3)
+    switch = Switch(replace(ACCESS, timeout_s=0.3))
     began = time.monotonic()
     assert switch.ask(Effect.read_power).reading is Power.silent
     assert time.monotonic() - began < 10
@@ -105,7 +106,7 @@ def test_a_tool_that_is_not_there_is_answered_for(tmp_path, monkeypatch, switch)
 def test_an_accepted_order_proves_nothing(tool, tmp_path):
     """Off was accepted, and the machine stays on: the answer is what it reads (H63)."""
     folder = tool(answers(tmp_path, "Chassis Power is on"))
-    switch = Switch(settle_s=0.3)
+    switch = Switch(replace(ACCESS, settle_s=0.3))
     assert switch.ask(Effect.power_off).reading is Power.on
     assert calls(folder)[0] == "off"
     assert set(calls(folder)[1:]) == {"status"}
