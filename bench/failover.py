@@ -8,7 +8,8 @@ another node, and begins with its last one before the fault. Between them, by wh
     placement    until another node has claimed the VM
     boot         until its guest ticks: libvirt, QEMU, and a Linux kernel without KVM
 
-"PVC adds" is proof and placement without what it was told to wait: the second between two readings, dead time and saving throws.
+"PVC adds" is proof and placement without what it was told to wait, the second between two readings, dead time and saving throws, and
+without "device": from when the shot was written until the power was gone.
 """
 
 import argparse
@@ -116,7 +117,9 @@ def case(lab: Lab, times: Times, fault: str, runs: int) -> None:
     print(f"\n{title}: keepalive {times.interval:g} s x 6, session {times.session:g} s, {runs} runs: min / median / max in s")
     for part in ("away", *PARTS):
         line(part, [one[part] for one in found])
-    line("PVC adds", [one["proof"] + one["placement"] - times.waits(fault) for one in found])
+    if fault == "cut":
+        line("device", [one["device"] for one in found])
+    line("PVC adds", [one["proof"] + one["placement"] - one["device"] - times.waits(fault) for one in found])
 
 
 def run(lab: Lab, ear: Ear, victim: str, fault: str) -> dict[str, float]:
@@ -131,13 +134,14 @@ def run(lab: Lab, ear: Ear, victim: str, fault: str) -> dict[str, float]:
     after = lambda: [at for at, host in ear.heard if at > began and host != victim]  # noqa: E731
     wait_until(after, LIMIT_S, "the guest ticks elsewhere")
     last = max(at for at, host in ear.heard if at <= began)
-    points = (began, *moments(lab, victim, began), after()[0])
+    *moments, device = moments_of(lab, victim, began)
+    points = (began, *moments, after()[0])
     parts = dict(zip(PARTS, (later - earlier for earlier, later in pairwise(points)), strict=True))
-    return {"away": after()[0] - last, **parts}
+    return {"away": after()[0] - last, **parts, "device": device}
 
 
-def moments(lab: Lab, victim: str, since: float) -> tuple[float, float, float]:
-    """When the victim's session ended, when its death was proven, and when the VM was claimed."""
+def moments_of(lab: Lab, victim: str, since: float) -> tuple[float, float, float, float]:
+    """When the victim's session ended, when its death was proven, when the VM was claimed; and how long its device took, if it was shot."""
     writes = [(one.at, write) for one in transactions(lab) if one.at >= since for write in one.writes]
 
     def first(path: str, condition: Callable[[dict], bool]) -> float:
@@ -146,12 +150,17 @@ def moments(lab: Lab, victim: str, since: float) -> tuple[float, float, float]:
     node, vm = f"/nodes/{victim}", f"/domains/{guest_uuid('web')}"
     ended = next(at for at, write in writes if write.what == "delete" and write.path == f"/alive/{victim}")
     proven = first(node, lambda record: record["fence"]["phase"] == "proven")
-    return ended, proven, first(vm, lambda record: record["owner"] not in (None, victim))
+    claimed = first(vm, lambda record: record["owner"] not in (None, victim))
+    if not lab.bmcs[victim].orders():
+        return ended, proven, claimed, 0.0
+    shot = first(node, lambda record: record["fence"]["phase"] == "shot")
+    return ended, proven, claimed, lab[victim].power_history()[-1][0] - shot
 
 
 def come_home(lab: Lab, victim: str) -> None:
     """Everything as it was."""
     lab.heal_all()
+    lab.bmcs.reset()
     lab[victim].power_on()
     wait_until(lambda: sorted(lab.working_nodes()) == sorted(lab.hosts), LIMIT_S, "all nodes work")
     wait_until(lab.has_quorum, LIMIT_S, "all ZooKeeper servers serve")
