@@ -43,16 +43,22 @@ class Keepalive:
         self._tick = tick  # of the keepalive that was written by joining
         self._version: int | None = None
         self._complaint = ""
-        self._closing = threading.Event()
+        self._closing = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keepalive", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
+    def hurry(self) -> None:
+        """Write one now: something has changed that others should not have to wait an interval for. From any thread, waits for nobody."""
+        self._wake.set()
+
     def close(self, timeout_s: float) -> None:
         """Write no more; waits so long for one that is on its way."""
-        self._closing.set()
+        self._closing = True
+        self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
@@ -90,9 +96,14 @@ class Keepalive:
 
     def _run(self) -> None:
         due_at = time.monotonic()
-        while not self._closing.wait(max(0.0, due_at - time.monotonic())):
+        while True:
+            self._wake.wait(max(0.0, due_at - time.monotonic()))
+            self._wake.clear()
+            if self._closing:
+                return
+            began = time.monotonic()
             try:
                 self.turns += self.tick()
             except Exception:
                 log.exception("no keepalive")  # and no turn: without any the daemon ends itself
-            due_at = max(due_at + self._interval_s, time.monotonic())
+            due_at = max(began + self._interval_s, time.monotonic())

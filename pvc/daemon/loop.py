@@ -11,7 +11,7 @@ from pvc.cluster.formats import decode_config
 from pvc.cluster.records import ClusterConfig, NodeRecord
 from pvc.cluster.store import Broken, Changed, Connection, State
 from pvc.cluster.store import Event as StoreEvent
-from pvc.core.events import Due, Event
+from pvc.core.events import Due, Event, HypervisorLost, Inventory
 from pvc.daemon.notify import Notifier
 from pvc.daemon.surroundings import NodeHypervisor
 from pvc.daemon.timer import MonotonicTimer
@@ -30,7 +30,8 @@ PRECOPY_S = 2.0
 class CoreLoop:
     """Feeds the agent from the inbox until it is told to end.
 
-    ``left`` is called once, when the node has left, with whether its record says so; ``failed`` when the loop cannot go on.
+    ``left`` is called once, when the node has left, with whether its record says so; ``failed`` when the loop cannot go on; ``news`` when
+    libvirt was lost or has come back, which others should hear before the next keepalive is due.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class CoreLoop:
         inbox: "queue.SimpleQueue[Event | StoreEvent | None]",
         left: Callable[[bool], None],
         failed: Callable[[str], None],
+        news: Callable[[], None],
     ) -> None:
         self.turns = 0
         self._agent = agent
@@ -54,6 +56,8 @@ class CoreLoop:
         self._inbox = inbox
         self._left: Callable[[bool], None] | None = left
         self._failed = failed
+        self._news = news
+        self._libvirt = True  # the preflight has just asked it
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
 
     def start(self) -> None:
@@ -89,7 +93,14 @@ class CoreLoop:
             self.turns += 1
             self._notifier.alive()
         self._after()
+        if isinstance(item, HypervisorLost | Inventory):
+            self._libvirt_is(isinstance(item, Inventory))
         return True
+
+    def _libvirt_is(self, there: bool) -> None:
+        if there is not self._libvirt:
+            self._libvirt = there
+            self._news()
 
     def _take(self, item: Event | StoreEvent) -> None:
         match item:

@@ -68,16 +68,7 @@ class NodeDaemon:
         calls = Calls(self._xml_of, self._address_of, self._inbox.put, self._log.say)
         self._hypervisor = make_hypervisor(config, ready.boot, calls)
         self._agent = self._make_agent(ready)
-        self._core = CoreLoop(
-            self._agent,
-            ready.cluster.id,
-            hypervisor=self._hypervisor,
-            timer=self._timer,
-            notifier=notifier,
-            inbox=self._inbox,
-            left=self._notices.put,
-            failed=self._notices.put,
-        )
+        self._core = self._make_core(ready.cluster.id)
         self._keepalive = Keepalive(
             config.node,
             self._store,
@@ -114,6 +105,19 @@ class NodeDaemon:
         )
         agent.put(StatsSeen(first))
         return agent
+
+    def _make_core(self, cluster: str) -> CoreLoop:
+        return CoreLoop(
+            self._agent,
+            cluster,
+            hypervisor=self._hypervisor,
+            timer=self._timer,
+            notifier=self._notifier,
+            inbox=self._inbox,
+            left=self._notices.put,
+            failed=self._notices.put,
+            news=lambda: self._keepalive.hurry(),
+        )
 
     def _serve_metrics(self) -> None:
         """Where they are asked for. A daemon works without them, so what is wrong with them is a warning."""

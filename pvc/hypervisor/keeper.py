@@ -127,7 +127,8 @@ class Keeper:
         for task in tasks:
             self._jobs.moves.follow(session, task)
         here = sum(guest is not Guest.absent for guest in guests.values())
-        self._tell(f"libvirt at {self._options.uri} answers: {here} guests are here")
+        self._told = ""
+        log.info("libvirt at %s answers: %d guests are here", self._options.uri, here)
         with self._lock:
             early, self._early = self._early or set(), None
         for uuid in early:

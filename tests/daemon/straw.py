@@ -2,6 +2,7 @@
 
 Its guests are files in the folder, so that they outlive the daemon: kill -9 and a new start find them as libvirt would.
 A file `hang-create` in the folder makes an order to create hang its caller, which libvirt's port never does; `hang-figures` the figures.
+With a file `lose-libvirt` orders find libvirt lost.
 """
 
 import json
@@ -10,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from pvc.core.events import Inventory, JobDone
+from pvc.core.events import HypervisorLost, Inventory, JobDone
 from pvc.core.facts import JOBS
 from pvc.daemon.main import main
 from pvc.daemon.surroundings import Surroundings
@@ -44,7 +45,9 @@ class StrawHypervisor:
     def order(self, uuid, effect, life):
         if (self.folder / f"hang-{effect}").exists():
             threading.Event().wait()
-        if effect is not Effect.admit:
+        if (self.folder / "lose-libvirt").exists():
+            self.calls.report(HypervisorLost())
+        elif effect is not Effect.admit:
             threading.Thread(target=self.work, args=(uuid, effect, life), daemon=True).start()
 
     def work(self, uuid, effect, life):

@@ -104,6 +104,17 @@ def test_a_node_whose_statistics_are_gone_is_not_well(store, beating):
     assert not beating.tick()
 
 
+def test_what_others_should_not_wait_for_is_written_at_once(store):
+    written = queue.SimpleQueue()
+    keepalive = Keepalive("hv1", store, 600.0, token=lambda: 0, measure=lambda tick: NodeStats(tick=tick), seen=written.put)
+    keepalive.start()
+    assert written.get(timeout=5).tick == 2
+    keepalive.hurry()
+    assert written.get(timeout=5).tick == 3
+    keepalive.close(5)
+    assert written.empty()
+
+
 def test_its_thread_goes_on_by_itself_and_stops_counting_when_it_cannot_measure(store):
     measured, seen = queue.SimpleQueue(), queue.SimpleQueue()
 

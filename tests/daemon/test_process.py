@@ -178,6 +178,17 @@ def test_a_migration_goes_to_the_address_that_its_target_publishes(world):
     source.until_says(f"{VM} goes to 10.9.9.2")
 
 
+def test_that_libvirt_is_lost_is_told_at_once(world):
+    """Not with the next keepalive, which is due in a minute."""
+    world.create()
+    daemon = world.daemon(keepalive_interval=60, dead_ticks=4, boot_grace=3600)
+    (daemon.folder / "lose-libvirt").touch()
+    daemon.start()
+    world.client.until_node("hv1", "run")
+    define(world, Domain.place)
+    assert not stats(world, lambda stats: not stats.libvirt).libvirt
+
+
 def test_a_keepalive_that_hangs_ends_the_daemon(world):
     world.create()
     daemon = world.daemon().start()
