@@ -26,11 +26,12 @@ PATIENT = {"dead_ticks": "40", "boot_grace": "60"}
 def session_lab(require):
     """A lab that runs, started once. Tests do not take it themselves: nobody has tidied up in it.
 
-    PVC_TEST_LAB names it when two runs on one machine must not meet.
+    PVC_TEST_LAB names it when two runs on one machine must not meet; of several workers of one run each has its own.
     """
     missing = parts.missing()
     require("the lab", not missing, f"it needs {', '.join(missing)}; make test, as root, installs what can be installed")
-    with Lab(os.environ.get("PVC_TEST_LAB", "test"), leashed=True, pvcd=False) as lab:
+    name = os.environ.get("PVC_TEST_LAB", "test") + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    with Lab(name, leashed=True, pvcd=False) as lab:
         yield lab
 
 

@@ -283,46 +283,53 @@ def traces(name):
     return found + [lab for lab in labs() if lab == name]
 
 
-def test_two_labs_do_not_meet_and_nothing_is_left(lab):
-    with Lab("other", leashed=True, pvcd=False) as other:
-        assert traces("other")
+@pytest.fixture
+def further(lab):
+    """The name of another lab, which no other run of these tests on this machine takes."""
+    return f"x{lab.place.name}"
+
+
+def test_two_labs_do_not_meet_and_nothing_is_left(lab, further):
+    with Lab(further, leashed=True, pvcd=False) as other:
+        assert traces(further)
         assert not {host.address for host in other.hosts.values()} & {host.address for host in lab.hosts.values()}
         start(other, "hv1", "web")
         assert lab.guests() == []
         with pytest.raises(PvcError, match="is there already"):
-            Lab("other").start()
+            Lab(further).start()
         assert other["hv1"].is_on
-    assert traces("other") == []
+    assert traces(further) == []
 
 
-def test_a_start_that_fails_leaves_nothing(lab, monkeypatch):
+def test_a_start_that_fails_leaves_nothing(further, monkeypatch):
     def fail(_):
         raise TimedOut("no quorum")
 
     monkeypatch.setattr(Lab, "wait", fail)
     with pytest.raises(TimedOut):
-        Lab("failing", pvcd=False).start()
-    assert traces("failing") == []
+        Lab(further, pvcd=False).start()
+    assert traces(further) == []
 
 
-def test_a_leashed_lab_ends_with_its_owner(lab):
+def test_a_leashed_lab_ends_with_its_owner(lab, further):
     """And the next lab that starts takes away what a killed process could not: directories and namespaces."""
-    code = "from lab import Lab; Lab('leash', leashed=True, pvcd=False).start(); print(flush=True); input()"
+    code = f"from lab import Lab; Lab('{further}', leashed=True, pvcd=False).start(); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as owner:
         owner.stdout.readline()
         owner.kill()
-    orphan = Lab("leash")
+    orphan = Lab(further)
     wait_until(lambda: not any(host.is_on for host in orphan.hosts.values()), 30, "the hosts end with their owner")
-    with Lab("heir", leashed=True, pvcd=False):
-        assert traces("leash") == []
+    heir = f"y{lab.place.name}"
+    with Lab(heir, leashed=True, pvcd=False):
+        assert traces(further) == []
         assert lab["hv1"].is_on
-    assert traces("heir") == []
+    assert traces(heir) == []
 
 
-def test_the_command_brings_up_and_down(lab):
-    tool = (str(REPOSITORY / "tools" / "lab"), "--name", "command")
+def test_the_command_brings_up_and_down(further):
+    tool = (str(REPOSITORY / "tools" / "lab"), "--name", further)
     try:
         assert "export PVC_ZOOKEEPER=10.99." in run(*tool, "up", "--no-pvcd").stdout
         refused = run(*tool, "up", check=False)
@@ -337,5 +344,5 @@ def test_the_command_brings_up_and_down(lab):
         assert "hv2  on" in run(*tool, "status").stdout
     finally:
         run(*tool, "down")
-    assert traces("command") == []
+    assert traces(further) == []
     assert "there is no lab" in run(*tool, "status", check=False).stdout
