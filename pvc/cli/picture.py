@@ -16,7 +16,13 @@ def render(dot: str, kind: str) -> bytes:
     Raises PvcError when Graphviz is not installed, or refuses the text.
     """
     # Slow to import, and not needed by any other command.
-    import graphviz
+    try:
+        import graphviz
+    except ImportError as error:
+        raise PvcError(
+            f"cannot draw as {kind}: Python's graphviz is not installed here",
+            "apt install python3-graphviz, or choose --format dot, mermaid or md, which need nothing",
+        ) from error
 
     try:
         drawn: bytes = graphviz.pipe("dot", kind, dot.encode())

@@ -254,6 +254,13 @@ def test_without_graphviz_the_next_step_is_told(pvc, tmp_path, monkeypatch):
     assert "Next: apt install graphviz" in err
 
 
+def test_without_pythons_graphviz_the_next_step_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    with pytest.raises(PvcError, match="graphviz is not installed") as refused:
+        picture.render("digraph {}", "svg")
+    assert "apt install python3-graphviz" in refused.value.next_step
+
+
 def test_text_graphviz_refuses_is_an_error_of_ours(graphviz_here):
     with pytest.raises(PvcError):
         picture.render("digraph {", "svg")

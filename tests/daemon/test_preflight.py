@@ -59,6 +59,13 @@ def impatient(monkeypatch):
     monkeypatch.setattr("pvc.daemon.preflight.CONNECT_TIMEOUT_S", 0.5)
 
 
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch, tmp_path):
+    """libvirt's hook is installed, as the package does it."""
+    (tmp_path / "hook").touch(0o755)
+    monkeypatch.setattr("pvc.daemon.preflight.HOOK", tmp_path / "hook")
+
+
 def test_it_ends_without_the_environment_variable():
     """ "verifies that the `PVCD_CONFIG_FILE` environment variable was specified. Terminates if it is not"."""
     flight = Flight(None)
@@ -223,3 +230,29 @@ def test_a_node_of_this_name_that_is_alive_elsewhere_is_warned_about(world, path
     assert any("another kernel boot is alive" in warning for warning in Flight(path).warnings)
     world.client.store.multi([Delete(life.path, 0)])
     assert not any("another kernel boot" in warning for warning in Flight(path).warnings)
+
+
+# ---- what the package brings
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_missing_hook_of_libvirt_is_told(tmp_path, monkeypatch, there):
+    hook = tmp_path / "pvc-claims"
+    monkeypatch.setattr("pvc.daemon.preflight.HOOK", hook)
+    if there:
+        hook.touch(0o755)
+    said = [sentence for sentence in Flight(file(tmp_path)).warnings if "hook" in sentence]
+    assert [str(hook) in sentence for sentence in said] == ([] if there else [True])
+
+
+def test_where_metrics_are_served_is_told_and_who_could_read_them(tmp_path):
+    flight = Flight(file(tmp_path, metrics_listen="0.0.0.0:9177"))
+    assert "metrics: served at http://0.0.0.0:9177/metrics" in flight.said(Verdict.ok)
+    assert [sentence for sentence in flight.warnings if "whoever reaches 0.0.0.0" in sentence]
+
+
+def test_metrics_without_their_library_keep_nobody_from_starting(tmp_path, monkeypatch):
+    monkeypatch.setattr("pvc.daemon.preflight.find_spec", lambda name: None)
+    flight = Flight(file(tmp_path, metrics_listen="127.0.0.1:9177"))
+    assert [sentence for sentence in flight.warnings if sentence.startswith("metrics: the Prometheus client is not installed")]
+    assert not [sentence for sentence in flight.problems if "metrics" in sentence]
