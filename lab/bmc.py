@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 import time
-import uuid
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,8 @@ class Bmc:
         (self._directory / "state").mkdir()
         (self._directory / "controller").write_text(CONTROLLER)
         (self._directory / "lan").write_text(LAN.format(
-            host=self._host.name, address=self.address, guid=uuid.uuid4().hex, chassis=chassis, user=BMC_USER, password=BMC_PASSWORD
+            host=self._host.name, address=self.address, guid=self._place.bmc_guid(self._host.name), chassis=chassis,
+            user=BMC_USER, password=BMC_PASSWORD,
         ))  # fmt: skip
         self.behave("well")
 

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -104,6 +105,10 @@ class Place:
     def management_address(self, host: str) -> str:
         """On the network that cannot: it leads to the BMCs and nowhere else."""
         return str(self._network(1)[self.machines.index(host) + 1])
+
+    def bmc_guid(self, host: str) -> str:
+        """What that BMC says it is part of."""
+        return uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.bmc.{self.name}").hex
 
     def bmc_address(self, host: str) -> str:
         """Of the BMC that switches this host."""

@@ -117,7 +117,7 @@ def write_pvcd_conf(place: Place, host: str, options: dict[str, str]) -> None:
     values = {"zookeeper": servers, "chroot": CHROOT, "state_file": str(state)} | PVCD_DEFAULTS | options
     lines = ["[default]", *(f"{key} = {value}" for key, value in values.items())]
     for other in place.hosts:
-        lines += ["", f"[{other}]", f"migration_address = {place.address(other)}"]
+        lines += ["", f"[{other}]", f"migration_address = {place.address(other)}", f"ipmi_guid = {place.bmc_guid(other)}"]
     path = pvcd_conf(place, host)
     path.write_text("\n".join(lines) + "\n")
     path.chmod(0o600)

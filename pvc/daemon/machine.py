@@ -12,6 +12,7 @@ from pvc.cluster.records import MAX_WORDS, Machine, NodeStats
 from pvc.errors import PvcError
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+DMI_UUID = Path("/sys/class/dmi/id/product_uuid")
 MEMINFO = Path("/proc/meminfo")
 LOADAVG = Path("/proc/loadavg")
 OS_RELEASE = Path("/etc/os-release")
@@ -35,6 +36,15 @@ def boot_id() -> str:
         return BOOT_ID.read_text().strip()
     except OSError as error:
         raise PvcError(f"{BOOT_ID} cannot be read: {error.strerror}", "pvcd needs a Linux kernel with /proc mounted") from error
+
+
+def dmi_uuid() -> str | None:
+    """The UUID that the firmware gives this machine, as 32 digits; None where there is none, or none that tells machines apart."""
+    try:
+        digits = DMI_UUID.read_text().strip().replace("-", "").lower()
+    except OSError:
+        return None
+    return digits if len(digits) == 32 and digits.strip("0") and digits.strip("f") else None
 
 
 def describe(libvirt: str, qemu: str) -> Machine:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from pvc import __version__
 from pvc.daemon import virt
+from pvc.daemon.findings import Finding, Verdict
 from pvc.daemon.logs import open_log
 from pvc.daemon.notify import Notifier
-from pvc.daemon.preflight import CONFIG_VARIABLE, Finding, Preflight, Ready, Verdict
+from pvc.daemon.preflight import CONFIG_VARIABLE, Preflight, Ready
 from pvc.daemon.process import NodeDaemon
 from pvc.daemon.surroundings import Surroundings
 from pvc.errors import PvcError

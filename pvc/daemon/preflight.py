@@ -4,11 +4,8 @@
 """
 
 import os
-import shutil
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,13 +13,16 @@ from urllib.parse import urlsplit
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_boot, decode_config
 from pvc.cluster.live import ZooKeeperStore
+from pvc.cluster.names import is_name
 from pvc.cluster.options import Options
-from pvc.cluster.records import Boot, ClusterConfig, FenceMethod, Machine
+from pvc.cluster.records import Boot, ClusterConfig, Fencing, Machine
 from pvc.cluster.store import Store, StoreError
 from pvc.core.settings import Settings
 from pvc.daemon import machine
 from pvc.daemon.config import BadConfig, DaemonConfig, read_config
+from pvc.daemon.findings import Finding, Verdict
 from pvc.daemon.keys import with_port
+from pvc.daemon.preflight_fencing import FencingLook
 from pvc.daemon.state import Remembered, objection, recall
 from pvc.daemon.surroundings import HypervisorFacts, Surroundings
 from pvc.errors import PvcError
@@ -34,29 +34,6 @@ CONNECT_TIMEOUT_S = 10.0
 LOOPBACK = ("127.", "0000:0000:0000:0000:0000:0000:0000:0001", "0000:0000:0000:0000:0000:ffff:7f")
 
 
-class Verdict(Enum):
-    """What a finding means for the start."""
-
-    ok = "ok"
-    warning = "warning"
-    problem = "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    verdict: Verdict
-    sentence: str
-    next_step: str | None = None
-
-    def lines(self) -> Iterator[str]:
-        """As `pvcd --check` prints it."""
-        yield f"{self.verdict.value:<10} {self.sentence}"
-        if self.next_step:
-            yield f"{'next step':<10} {self.next_step}"
-
-
 @dataclass(frozen=True, slots=True)
 class Ready:
     """What was learned on the way, for the daemon that now starts. The settings hold the session timeout that was granted."""
@@ -66,6 +43,7 @@ class Ready:
     machine: Machine
     boot: str
     remembered: Remembered
+    fencing: Fencing
 
 
 Found = tuple[Settings, ClusterConfig, Remembered]
@@ -87,15 +65,16 @@ class Preflight:
         if config is None:
             return None
         boot = self._boot_id()
-        self._fencing(config)
+        fencing = FencingLook(config)
+        self._told(fencing.findings())
         self._metrics(config)
         hypervisor = self._libvirt(config)
-        found = self._zookeeper(config, boot)
+        found = self._zookeeper(config, boot, fencing)
         if self._problems or found is None or hypervisor is None:
             return None
         settings, cluster, remembered = found
         described = machine.describe(hypervisor.libvirt, hypervisor.qemu)
-        return Ready(replace(config, settings=settings), cluster, described, boot, remembered)
+        return Ready(replace(config, settings=settings), cluster, described, boot, remembered, fencing.published)
 
     # ---- what is said
 
@@ -138,31 +117,10 @@ class Preflight:
             self._problem("kernel", error)
             return ""
 
-    def _fencing(self, config: DaemonConfig) -> None:
-        access = config.fence_of(config.node)
-        if access.method is FenceMethod.none:
-            self._warn(
-                f"fencing: {config.node} has none: when it dies, its VMs stay where they are until somebody confirms that it is off",
-                "set fence_method = ipmi and the device's address",
-            )
-            return
-        if shutil.which("ipmitool") is None:
-            self._problem("fencing", PvcError("ipmitool is not installed", "apt install ipmitool"))
-        for path in (config.path, access.password_file):
-            self._secret(path, holds=path is not config.path or access.password is not None)
-        self._ok(f"fencing: by {access.method} at {access.address}")
-
-    def _secret(self, path: Path | None, holds: bool) -> None:
-        if path is None or not holds:
-            return
-        try:
-            mode = path.stat().st_mode
-            path.open("rb").close()
-        except OSError as error:
-            self._problem("fencing", PvcError(f"{path} cannot be read: {error.strerror}", "write the password into it, as root"))
-            return
-        if mode & (stat.S_IRGRP | stat.S_IROTH):
-            self._warn(f"fencing: {path} holds a password, and others than its owner can read it", f"chmod 0600 {path}")
+    def _told(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._problems += finding.verdict is Verdict.problem
+            self._tell(finding)
 
     def _metrics(self, config: DaemonConfig) -> None:
         """Nothing here keeps a daemon from its work."""
@@ -208,7 +166,7 @@ class Preflight:
                 "let only the other nodes reach it, by a network of its own or a firewall; or use TLS or SASL",
             )
 
-    def _zookeeper(self, config: DaemonConfig, boot: str) -> Found | None:
+    def _zookeeper(self, config: DaemonConfig, boot: str, fencing: FencingLook) -> Found | None:
         if len(config.zookeeper) == 1:
             self._warn(
                 f"ZooKeeper: only {config.zookeeper[0]} is listed: this node loses its session whenever that server stops",
@@ -217,7 +175,9 @@ class Preflight:
         store = ZooKeeperStore(options(config))
         try:
             store.start(lambda event: None, CONNECT_TIMEOUT_S)
-            return self._cluster(config, store, boot)
+            found = self._cluster(config, store, boot)
+            self._told(fencing.peers(name for name in store.children(znodes.NODES) or () if is_name(name)))
+            return found
         except StoreError as error:
             self._problem("ZooKeeper", PvcError(error.message, error.next_step or "start the ensemble, or correct zookeeper and chroot"))
             return None

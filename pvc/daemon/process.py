@@ -91,7 +91,7 @@ class NodeDaemon:
     def _make_agent(self, ready: Ready) -> Agent:
         config = ready.config
         first = self._measure(1, libvirt=True)  # the preflight has just asked it
-        joining = Joining(ready.boot, ready.machine, config.migration_address, config.fence_of(config.node).published, first)
+        joining = Joining(ready.boot, ready.machine, config.migration_address, ready.fencing, first)
         agent = Agent(
             config.node,
             self._store,

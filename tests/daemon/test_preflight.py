@@ -11,7 +11,8 @@ from pvc.cluster import znodes
 from pvc.cluster.formats import encode_boot
 from pvc.cluster.records import Boot, Hold
 from pvc.cluster.store import Create, Delete
-from pvc.daemon.preflight import Preflight, Verdict
+from pvc.daemon.findings import Verdict
+from pvc.daemon.preflight import Preflight
 from pvc.daemon.surroundings import Surroundings
 from pvc.errors import PvcError
 
@@ -123,11 +124,13 @@ def test_fencing_needs_its_tool(tmp_path, monkeypatch):
     assert any("ipmitool is not installed" in problem for problem in Flight(path).problems)
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])
-def test_a_password_that_others_can_read_is_warned_about(tmp_path, mode, warned):
+@pytest.mark.parametrize(("mode", "refused", "warned"), [(0o604, True, False), (0o640, False, True), (0o600, False, False)])
+def test_a_password_that_everybody_can_read_is_refused(tmp_path, mode, refused, warned):
     path = file(tmp_path, fence_method="ipmi", ipmi_username="pvc", ipmi_password="x")
     path.chmod(mode)
-    assert any("others than its owner can read it" in warning for warning in Flight(path).warnings) is warned
+    flight = Flight(path)
+    assert any("everybody on this machine can read it" in problem for problem in flight.problems) is refused
+    assert any("others than its owner can read it" in warning for warning in flight.warnings) is warned
 
 
 def test_a_password_file_must_be_there(tmp_path):
