@@ -10,6 +10,7 @@ from pvc.cli.fsm_text import explanation, machine_lines, machines_lines, state_l
 from pvc.cli.group import Lazy, LazyGroup
 from pvc.cli.screen import say, width
 from pvc.errors import NotFound, UsageProblem, unknown
+from pvc.fsm.draw.now import NEVER, Now
 from pvc.fsm.row import Table
 from pvc.fsm.states import By, Word
 from pvc.fsm.tables import TABLES
@@ -76,14 +77,25 @@ def list_machines() -> None:
 @fsm.command()
 @click.argument("machine", shell_complete=_complete)
 @click.argument("state", required=False, shell_complete=_complete)
-def show(machine: str, state: str | None) -> None:
+@click.option("--of", "name", metavar="NAME", help="Where this VM, or for a machine of nodes this node, is now.")
+@click.option("--counts", is_flag=True, help="How many VMs or nodes are in each state now.")
+@click.option("-w", "--watch", is_flag=True, help="With --of or --counts: go on, and show each change; Ctrl-C ends it.")
+def show(machine: str, state: str | None, name: str | None, counts: bool, watch: bool) -> None:
     """Show a machine, or all about one state.
 
     \b
     pvc fsm show node
     pvc fsm show domain start
+    pvc fsm show domain --of web1 -w
     """
     table = find_machine(machine)
+    if name is not None or counts:
+        from pvc.cli.fsm_live import show_live
+
+        show_live(table.name, name, watch)
+        return
+    if watch:
+        raise UsageProblem("the tables never change: -w needs --of NAME or --counts", "pvc fsm show domain --of web1 -w")
     lines = state_lines(table, find_state(table, state), width()) if state else machine_lines(table, width())
     say("\n".join(lines))
 
@@ -112,15 +124,34 @@ def explain(machine: str, state: str, trigger: str, actor: str | None) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; a directory gets one file per machine.")
 @click.option("--format", "kind", type=click.Choice(list(FORMATS)), help="Default: what the file is called, else dot.")
 @click.option("--guards", is_flag=True, help="Write what must hold under each trigger.")
-def diagram(machine: str | None, output: Path | None, kind: str | None, guards: bool) -> None:
+@click.option("--of", "name", metavar="NAME", help="Mark where this VM, or with a machine of nodes this node, is, and how it came there.")
+@click.option("--counts", is_flag=True, help="Write how many VMs or nodes are in each state now.")
+def diagram(machine: str | None, output: Path | None, kind: str | None, guards: bool, name: str | None, counts: bool) -> None:
     """Draw a machine, or all in one picture.
 
     \b
     pvc fsm diagram domain -o domain.svg
     pvc fsm diagram -o all.png
     pvc fsm diagram node --format mermaid
+    pvc fsm diagram domain --of web1 -o web1.svg
     """
+    now = _now(name, counts, machine)
     if output is not None and output.is_dir():
-        draw_all([find_machine(machine).name] if machine else list(TABLES), output, kind, guards)
+        draw_all([find_machine(machine).name] if machine else list(TABLES), output, kind, guards, now)
     else:
-        draw_one(find_machine(machine).name if machine else None, output, kind, guards)
+        draw_one(find_machine(machine).name if machine else None, output, kind, guards, now)
+
+
+def _now(name: str | None, counts: bool, machine: str | None) -> Now:
+    """What a picture marks."""
+    if name is None and not counts:
+        return NEVER
+    from dataclasses import replace
+
+    from pvc.cli.access import access
+    from pvc.cli.fsm_live import now_of, now_of_all
+
+    with access().cluster() as cluster:
+        all_of_them = now_of_all(cluster.snapshot()) if counts else NEVER
+        one = now_of(cluster, name, machine) if name else NEVER
+    return replace(one, counts=all_of_them.counts)

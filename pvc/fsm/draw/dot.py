@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from pvc.fsm.draw.arcs import Arc, Frame, arcs, few_loops, frames, loops, own_stays, positions, shared_stays
+from pvc.fsm.draw.now import NEVER, Now
 from pvc.fsm.draw.palette import COLOURS, GLYPHS, HEADS, SEVERAL, colour, text_colour
 from pvc.fsm.draw.words import JOINT, headline, is_joint, mark, marked, partner, wrapped
 from pvc.fsm.row import Row, State, Table, by_name, roles_in
@@ -16,32 +17,35 @@ GRAPH = (
 )
 RESTS = 'fillcolor="#fff3bf", penwidth=2.2'
 FINAL = 'fillcolor="#e9e9e9", peripheries=2'
+HERE = 'fillcolor="#ffb703", color="#d00000", penwidth=4'
+COUNT = "#d00000"
 STATE_WIDTH = 30
 FRAME_WIDTH = 70
 GUARDS_WIDTH = 34
 
 
-def dot(name: str, tables: Sequence[Table], *, guards: bool = False) -> str:
-    """Return the picture of these machines, side by side when there are several."""
+def dot(name: str, tables: Sequence[Table], *, guards: bool = False, now: Now = NEVER) -> str:
+    """Return the picture of these machines, side by side when there are several; `now` marks what is so at one moment."""
     lines = [f"digraph {_quoted(name)} {{", *(f"  {line};" for line in GRAPH)]
     for table in tables:
-        body = list(_machine(table, guards))
+        body = list(_machine(table, guards, now))
         lines += _cluster(f"cluster_{table.name}", table.name, body) if len(tables) > 1 else _indented(body)
     lines.append(f"  {_legend(tables)}")
     return "\n".join([*lines, "}", ""])
 
 
-def _machine(table: Table, guards: bool) -> Iterator[str]:
+def _machine(table: Table, guards: bool, now: Now) -> Iterator[str]:
     framed = {state for frame in frames(table) for state in frame}
     yield f'{_id(table, "")} [shape=point, width=0.14, color="#444444", label="", tooltip="a new record begins here"];'
     for frame in frames(table):
         yield f"subgraph {_quoted(_frame_id(table, frame))} {{"
-        yield from _indented([_frame_style(table, frame), *(_node(table, table.state(state)) for state in frame), *_way_out(table, frame)])
+        nodes = (_node(table, table.state(state), now) for state in frame)
+        yield from _indented([_frame_style(table, frame), *nodes, *_way_out(table, frame)])
         yield "}"
-    yield from (_node(table, state) for state in table.states if state.name not in framed)
+    yield from (_node(table, state, now) for state in table.states if state.name not in framed)
     yield f'{_id(table, "")} -> {_id(table, table.initial)} [color="#444444"];'
     drawn = [*arcs(table, framed=True), *(loops(table) if few_loops(table) else ())]
-    yield from (_edge(table, arc, guards) for arc in drawn)
+    yield from (_edge(table, arc, guards, now) for arc in drawn)
 
 
 def _way_out(table: Table, frame: Frame) -> Iterator[str]:
@@ -51,18 +55,21 @@ def _way_out(table: Table, frame: Frame) -> Iterator[str]:
     yield from (f"{_id(table, state)} -> {point} [style=invis];" for state in frame)
 
 
-def _node(table: Table, state: State) -> str:
+def _node(table: Table, state: State, now: Now) -> str:
     stays = () if few_loops(table) else own_stays(table, state.name)
-    looks = [f"label=<{_node_label(table, state, stays)}>", f"tooltip={_quoted(state.meaning)}"]
+    looks = [f"label=<{_node_label(table, state, stays, now.count(table, state.name))}>", f"tooltip={_quoted(state.meaning)}"]
     if state.rests or state.final:
         looks.append(FINAL if state.final else RESTS)
+    if now.is_here(table, state.name):
+        looks.append(HERE)
     return f"{_id(table, state.name)} [{', '.join(looks)}];"
 
 
-def _node_label(table: Table, state: State, stays: Sequence[Row]) -> str:
+def _node_label(table: Table, state: State, stays: Sequence[Row], count: int | None) -> str:
     small = _stay_lines(table, stays, STATE_WIDTH)
     lines = [f'<FONT POINT-SIZE="9" COLOR="{tint}">{_html(line)}</FONT>' for tint, line in small]
-    return "<BR/>".join([f"<B>{_html(state.name)}</B>", *lines])
+    counted = "" if count is None else f'  <FONT COLOR="{COUNT}">{count}</FONT>'
+    return "<BR/>".join([f"<B>{_html(state.name)}</B>{counted}", *lines])
 
 
 def _stay_lines(table: Table, stays: Iterable[Row], width: int) -> Iterator[tuple[str, str]]:
@@ -83,7 +90,7 @@ def _frame_style(table: Table, frame: Frame) -> str:
     return f'graph [label=<{label}>, labeljust=l, style="rounded,filled", color="#b8c4d0", fillcolor="#f3f7fa", margin=16];'
 
 
-def _edge(table: Table, arc: Arc, guards: bool) -> str:
+def _edge(table: Table, arc: Arc, guards: bool, now: Now) -> str:
     """An arrow; one that leads back is written the other way round, so that a life runs down the page as its states are declared."""
     begin, back = _anchor(table, arc)
     head = HEADS[roles_in(arc.by)[0]]
@@ -97,6 +104,8 @@ def _edge(table: Table, arc: Arc, guards: bool) -> str:
         looks.append(f"{'lhead' if back else 'ltail'}={_quoted(_frame_id(table, arc.source))}")
     if arc.source == arc.dest:
         looks.append("style=dashed")
+    if now.came_by(table, arc):
+        looks.append("penwidth=5")
     ends = [_id(table, arc.dest), _id(table, begin)] if back else [_id(table, begin), _id(table, arc.dest)]
     return f"{' -> '.join(ends)} [{', '.join(looks)}];"
 
