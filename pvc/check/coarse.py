@@ -51,7 +51,7 @@ LEFT_OPEN = frozenset(
             g.STOPPED,
             g.NOT_STOPPED,
             g.UNBRAKED,
-            g.CONCERNS,
+            g.MISSED,
             g.POWER_BACK,
         ),
     )

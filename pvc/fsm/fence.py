@@ -39,7 +39,7 @@ OPEN = (EVIDENCE, THROWS, SHOT, FAILED)
 
 # fmt: off
 ROWS = (
-    Row("suspect",  (NONE,),                             EVIDENCE, PEER,   (g.LOST, g.CONCERNS),                           {"by": Take.me}, (Effect.read_power,), "It lost its session while a VM names it: one daemon asks for evidence."),
+    Row("suspect",  (NONE,),                             EVIDENCE, PEER,   (g.LOST, g.MISSED),                             {"by": Take.me}, (Effect.read_power,), "It lost its session, and did not say goodbye or left VMs behind: one daemon asks for evidence."),
     Row("adopt",    (EVIDENCE, THROWS, SHOT, FAILED),    None,     PEER,   (g.LOST, g.HOLDER_GONE),                        {"by": Take.me}, (Effect.read_power,), "Its fencer is gone, or passed it on; the phase is kept (H71)."),
     Row("adopt",    (PROVEN,),                           None,     PEER,   (g.HOLDER_GONE,),                               {"by": Take.me}, (),                   "Its fencer is gone; the proof stays, and the recovery goes on."),
     Row("prove",    (EVIDENCE,),                         PROVEN,   FENCER, (*FOUND, g.NOT_STOPPED),                        {},              (),                   "Off without a shot: the commonest death.", ("node", "prove")),

@@ -156,7 +156,11 @@ STRAY_PAUSED = Guard("a suspended stray is here", lambda v: v.guest is Guest.pau
 
 LOST = Guard("it holds no session", lambda v: not v.alive, "{v.node} holds its session")
 HOLDER_GONE = Guard("nobody holds its fence", lambda v: not v.holder_alive, "{v.life.by} holds its fence")
-CONCERNS = Guard("a VM names it", lambda v: v.concerns, "no VM names {v.node}: there is nothing to recover")
+MISSED = Guard(
+    "it did not say goodbye, or a VM names it",
+    lambda v: v.concerns or v.life.daemon is not Daemon.stop,
+    "{v.node} was stopped cleanly, and no VM names it",
+)
 READ_OFF = Guard("its power reads off, twice", lambda v: v.reading is Power.off, "the power of {v.node} reads {v.reading}")
 READ_NOT_OFF = Guard(
     "its power does not read off", lambda v: v.reading in (Power.on, Power.silent), "the power of {v.node} reads {v.reading}"

@@ -201,10 +201,23 @@ def test_a_node_takes_work_only_when_its_guests_are_counted():
     assert triggers(core.on(e.Inventory({})), "node hv1") == [("ready", Daemon.run)]
 
 
-def test_a_lost_node_that_no_vm_names_is_not_even_suspected():
+def test_a_node_that_was_stopped_cleanly_and_that_no_vm_names_is_not_even_suspected():
     core = working()
+    core.on(e.NodeSeen("hv3", node("hv3", Daemon.stop), 7))
     assert triggers(core.on(e.AliveSeen(frozenset({"hv1", "hv2"}))), "node hv3") == []
     assert triggers(core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3)), "node hv3") == [("suspect", Fence.evidence)]
+
+
+@pytest.mark.parametrize("daemon", [Daemon.init, Daemon.run])
+def test_a_node_that_went_without_a_word_is_suspected_although_no_vm_names_it(daemon):
+    core = working()
+    core.on(e.NodeSeen("hv3", node("hv3", daemon), 7))
+    assert triggers(core.on(e.AliveSeen(frozenset({"hv1", "hv2"}))), "node hv3") == [("suspect", Fence.evidence)]
+
+
+def test_a_node_that_was_lost_before_this_daemon_began_is_followed_like_any_other():
+    core = connected(names=("hv1", "hv2"))
+    assert e.Follow("hv3") in core.on(e.NodeSeen("hv3", node("hv3", Daemon.stop), 1))
 
 
 def fencing(fence, daemon):
