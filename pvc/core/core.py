@@ -133,6 +133,8 @@ class Core(Intake):
             self.answers.append(e.Reread(key))
             return ()
         self._ordered(known, move, event.ticket)
+        if move.row.trigger == "replace":
+            self.known.passed_on.add(key.partition(" ")[2])
         if isinstance(known, KnownDomain):
             known.trouble = ""  # told, or overcome
         if key == node_key(self.me) and move.row.trigger == "join":
@@ -205,7 +207,7 @@ class Core(Intake):
         else:
             options = self.known.options(uuid, record, ranking, ticket)
         moves = self.rules.domain_moves(self.me, life, known.local, self.known.facts(), options, ranking.fits)
-        if not self._needs_measuring(record, moves, ranking) and not self._too_many(moves):
+        if not self._needs_measuring(record, moves, ranking) and not self._too_many(moves) and not self._came_back(uuid, moves):
             for move in moves[:1]:
                 self._fire(domain_key(uuid), known, move)
 
@@ -222,6 +224,13 @@ class Core(Intake):
             known.measuring = True
             self.answers.append(e.Measure(tuple(sorted(name for name, facts in known.facts().items() if facts.alive))))
         return True
+
+    def _came_back(self, uuid: str, moves: tuple[Move, ...]) -> bool:
+        """Whether this node would give a VM another target once more, by the statistics by which it did before.
+
+        Two nodes that are full, and by those statistics not, would pass it to each other as fast as they can write.
+        """
+        return bool(moves) and moves[0].row.trigger == "replace" and uuid in self.known.passed_on
 
     def _too_many(self, moves: tuple[Move, ...]) -> bool:
         """Whether this would be one live migration too many at a time that nobody asked for by name."""

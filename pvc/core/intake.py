@@ -106,6 +106,7 @@ class Intake:
         for name, one in stats.items():
             self._node(name).stats = one
         self.known.measuring, self.known.measured = False, True
+        self.known.passed_on.clear()
         self._wait((f"{self.me} measured", self.known.settings.keepalive_interval_s))
         return [domain_key(uuid) for uuid in self.known.domains]
 
@@ -190,7 +191,7 @@ class Intake:
         subject, _, rest = wait.partition(" ")
         if rest == "measured":
             self.known.measured = False
-            return ()
+            return [*(domain_key(uuid) for uuid in sorted(self.known.passed_on)), node_key(self.me)]
         if rest == "session":
             self.known.session_is_old = True
             return [node_key(name) for name in self.known.nodes]

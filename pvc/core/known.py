@@ -110,6 +110,7 @@ class Known:
     session_is_old: bool = False  # this session has lasted for a full dead time
     attended: frozenset[str] = frozenset()  # the guests here, whose records are watched for that
     measured: bool = False  # the statistics of all nodes were read a moment ago
+    passed_on: set[str] = field(default_factory=set)  # the VMs that were given another target by these statistics
     measuring: bool = False
 
     def facts(self) -> dict[str, NodeFacts]:
@@ -203,12 +204,13 @@ class Known:
         """Whether it runs elsewhere and was not called, or is about to: on its way there, as when a flush was called off (H53).
 
         One that is still to be placed, and that the chosen node cannot take, does not count: it may wait for this very node to be ready.
+        So it counts only as long as the room is known of that node.
         """
         life = record.life
         if life.state is Domain.migrate or (life.state is Domain.restart and life.target is not None):
             return life.target != self.me
         if life.state is Domain.place:
-            return life.target != self.me and life.target in self.ranking(record).fits
+            return self.measured and life.target != self.me and life.target in self.ranking(record).fits
         away = life.owner not in (None, self.me)
         return away and (life.state in (Domain.boot, Domain.restart) or (life.state is Domain.start and life.request is Request.none))
 

@@ -53,10 +53,13 @@ def with_recorded(stats: NodeStats, owned: Iterable[DomainRecord], here: Iterabl
 
 
 def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, int]:
+    """What each node has promised to others before this VM; of those that were promised to its own target some have to come first, or all of
+    them would wait for each other's room.
+    """
     promised: dict[str, int] = {}
     for other in bound:
         target = other.life.target
-        if target is not None and other.uuid != record.uuid:
+        if target is not None and (other.uuid < record.uuid if target == record.life.target else other.uuid != record.uuid):
             promised[target] = promised.get(target, 0) + other.memory_mib
     return promised
 

@@ -319,6 +319,35 @@ def test_what_is_claimed_counts_before_it_is_measured():
     assert [answer.move.row.trigger for answer in answers] == ["replace"]
 
 
+def test_of_two_vms_that_were_promised_the_same_room_one_is_claimed():
+    core = working()
+    core.on(e.StatsSeen(NodeStats(tick=1, memory_free_mib=1500)))
+    first, second = UUID, UUID.replace("0", "1")
+    core.on(e.DomainSeen(second, replace(vm(Domain.place, target="hv1"), uuid=second), 1))
+    found = fires(core.on(e.DomainSeen(first, vm(Domain.place, target="hv1"), 1)))
+    assert [(answer.key, answer.move.row.trigger) for answer in found] == [(f"domain {first}", "claim")]
+
+
+def test_a_vm_that_waits_for_room_elsewhere_holds_up_no_node_that_takes_vms_again():
+    core = working()
+    own = replace(node("hv1"), life=NodeLife(Daemon.run, Flush.unflush))
+    core.on(e.Due("hv1 measured"))
+    core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv2"), 1))
+    assert [answer.move.row.trigger for answer in fires(core.on(e.NodeSeen("hv1", own, 7)))] == ["called"]
+
+
+def test_a_vm_that_comes_back_is_passed_on_again_only_by_newer_statistics():
+    core = working()
+    core.on(e.StatsSeen(NodeStats(tick=1, memory_free_mib=100)))
+    first = fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 1)))[0]
+    core.on(e.Fired(first.ticket, e.Result.written))
+    core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv2"), 2))
+    core.on(e.DomainSeen(UUID, None))  # it is in the index of this node no more
+    assert not fires(core.on(e.DomainSeen(UUID, vm(Domain.place, target="hv1"), 3)))
+    assert measures(core.on(e.Due("hv1 measured")))
+    assert [answer.move.row.trigger for answer in fires(core.on(e.Measured({})))] == ["replace"]
+
+
 def test_the_record_of_every_guest_here_is_watched_whatever_the_index_says():
     core = working()
     assert e.Attend(frozenset({UUID})) in core.on(e.GuestSeen(UUID, Guest.running))
