@@ -14,6 +14,7 @@ from typing import TextIO
 import click
 
 from pvc.cli.access import Access
+from pvc.cli.explore import explore
 from pvc.cli.group import Group
 from pvc.cli.scenarios import run_files
 from pvc.cli.screen import say
@@ -38,6 +39,7 @@ def sim() -> None:
     \b
     pvc sim demo
     pvc sim run FILE.json
+    pvc sim explore --seeds 1000
     """
 
 
@@ -192,3 +194,4 @@ def _sum_up(simulated: SimCluster, seconds: float) -> None:
 
 
 sim.add_command(run_files)
+sim.add_command(explore)

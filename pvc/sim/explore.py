@@ -4,22 +4,24 @@ A schedule is a scenario, so a failure is one too: `pvc sim run FILE --seed N` p
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from re import sub
-from typing import Any
 
 from pvc.check.mutants import row_name
 from pvc.fsm.tables import TABLES
 from pvc.sim.mending import ATTEND_S, restless
-from pvc.sim.scenario import Scenario
 from pvc.sim.scenario_file import scenario_of
 from pvc.sim.schedule import USUAL, Said, Schedule, Sizes
 from pvc.sim.stage import Stage
 from pvc.sim.witness import Broken
 
-FIRST_SECONDS = 10.0
+AFTER_S = 10.0
+"""How long a scenario file of a failure goes on after it."""
+TRIES = 120
+"""How many schedules are played to find a smaller one."""
+SLACK_S = 60.0
+"""How much later than it was found a failure may come in a smaller schedule."""
 LAST_STEPS = ("mend", "rest")
 
 
@@ -38,12 +40,12 @@ class Outcome:
         return sub(r"\b(?:hv|vm)?\d[\w.-]*", "#", self.broken.partition("\n")[0])
 
 
-def play(said: Said, seed: int) -> Outcome:
-    """Play a schedule until something breaks, or all is at rest."""
+def play(said: Said, seed: int, until: float | None = None) -> Outcome:
+    """Play a schedule until something breaks, all is at rest, or it is this time."""
     outcome, stage = Outcome(seed), None
     try:
         stage = Stage(scenario_of(said, Path(str(said["name"]))), seed, tell=lambda line: None)
-        _play(stage)
+        _play(stage, until)
     except (Broken, AssertionError) as error:
         outcome.broken = str(error) or repr(error)
     if stage is not None:
@@ -51,53 +53,54 @@ def play(said: Said, seed: int) -> Outcome:
     return outcome
 
 
-def _play(stage: Stage) -> None:
+def _play(stage: Stage, until: float | None) -> None:
     mended, began = False, stage.trace.began
     for step in stage.scenario.steps:
         while mended and stage.now + ATTEND_S < step.at:
             stage.cluster.run(ATTEND_S)
             if not restless(stage.cluster):
                 return
+        if until is not None and step.at > until:
+            stage.cluster.run(began + until - stage.cluster.now)
+            return
         stage.cluster.run(began + step.at - stage.cluster.now)
         stage.do(step)
         stage.cluster.run(0.0)
         mended = mended or step.do == LAST_STEPS[0]
 
 
-def sweep(seeds: Iterable[int], sizes: Sizes = USUAL) -> Iterator[Outcome]:
-    """Play one schedule after the other."""
-    for seed in seeds:
-        yield play(Schedule(seed, sizes).scenario(), seed)
+def explored(seed: int, sizes: Sizes = USUAL) -> Outcome:
+    """How the schedule of this seed goes."""
+    return play(Schedule(seed, sizes).scenario(), seed)
 
 
 # ---- shrinking
 
 
-def shrink(said: Said, outcome: Outcome, tries: int = 400, show: Callable[[int], None] = lambda left: None) -> tuple[Said, Outcome]:
+def shrink(said: Said, outcome: Outcome, tries: int = TRIES) -> tuple[Said, Outcome]:
     """The same failure with as few steps as are found by leaving some out (delta debugging); returns it and how it then goes."""
-    steps = [step for step in said["steps"] if step["do"] not in LAST_STEPS]
     last = [step for step in said["steps"] if step["do"] in LAST_STEPS]
-    steps = [step for step in steps if step["at"] <= outcome.at]
-    size = max(1, len(steps) // 2)
+    steps = [step for step in said["steps"] if step["do"] not in LAST_STEPS and step["at"] <= outcome.at]
+    size = (len(steps) + 1) // 2
     while size and tries > 0:
-        smaller = False
         for begin in range(0, len(steps), size):
-            rest = steps[:begin] + steps[begin + size :]
             tries -= 1
-            found = play({**said, "steps": [*rest, *last]}, outcome.seed)
+            rest = steps[:begin] + steps[begin + size :]
+            found = play({**said, "steps": [*rest, *last]}, outcome.seed, until=outcome.at + SLACK_S)
             if found.broken and found.kind == outcome.kind:
-                steps, outcome, smaller = rest, found, True
-                show(len(steps))
+                steps, outcome = rest, found
                 break
             if tries <= 0:
                 break
-        size = size if smaller and size <= len(steps) else size // 2
+        else:
+            size //= 2
+        size = min(size, len(steps))
     return _cut_short({**said, "steps": [*steps, *last]}, outcome), outcome
 
 
 def _cut_short(said: Said, outcome: Outcome) -> Said:
     """The same scenario without what comes after its failure, and with what it is good for."""
-    end = min(said["end"], round(outcome.at + FIRST_SECONDS, 3))
+    end = min(said["end"], round(outcome.at + AFTER_S, 3))
     steps = [step for step in said["steps"] if step["at"] <= end]
     notes = f"Broken under seed {outcome.seed}, at {outcome.at:.3f} s: {outcome.broken.partition(chr(10))[0]}"
     return {**said, "steps": steps, "end": end, "notes": notes}
@@ -123,16 +126,6 @@ def uncovered(rows: Counter[tuple[str, int]]) -> tuple[list[str], list[str]]:
     return [name for name in names.values() if name not in fired and name not in NEVER], sorted(fired & NEVER.keys())
 
 
-def read(said: Said) -> Scenario:
-    """The schedule, read as a file would be."""
-    return scenario_of(said, Path(str(said["name"])))
-
-
 def file_name(outcome: Outcome) -> str:
     """What the file of a failure is called."""
     return f"seed-{outcome.seed}.json"
-
-
-def replay(outcome: Outcome, options: Any) -> str:
-    """The command that plays this seed again."""
-    return f"pvc sim explore --from {outcome.seed} --seeds 1{options}"
