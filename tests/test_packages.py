@@ -3,6 +3,7 @@
 import re
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -70,7 +71,8 @@ def test_a_package_holds_every_module_that_it_imports(package):
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_names_whatever_else_it_imports(package):
-    roots = {name.split(".")[0] for module in modules(package) for name in imports(module)} & set(IN_DEBIAN)
+    roots = {name.split(".")[0] for module in modules(package) for name in imports(module)} - sys.stdlib_module_names - {"pvc"}
+    assert roots <= set(IN_DEBIAN)
     needed, useful = control(package)["Depends"], [*control(package).get("Recommends", []), *control(package).get("Suggests", [])]
     assert {name for name in roots if IN_DEBIAN[name].rstrip(",") not in [word.rstrip(",") for word in needed]} == roots & OPTIONAL
     assert {name for name in roots & OPTIONAL if IN_DEBIAN[name] not in [word.rstrip(",") for word in useful]} == set()

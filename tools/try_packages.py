@@ -24,7 +24,7 @@ NEEDED = ("debootstrap", "dpkg-buildpackage", "lintian", "systemd-nspawn", "nsen
 PACKAGES = ("pvc-daemon", "pvc-client")
 BEFORE = f"{__version__}~before"
 DEADLINE_S = 60
-LIMIT_S = 300
+LIMIT_S = 600
 IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
 CONFIG = """[default]
 zookeeper = {zookeeper}
@@ -177,7 +177,8 @@ def install(inside: Callable[..., str]) -> None:
     _must(inside("pvcd --version") == f"pvcd {BEFORE}\n", "pvcd does not say its version")
     _must(_shows(inside, "ActiveState") == "inactive", "pvcd runs without a configuration")
     _must(_shows(inside, "ConditionResult") == "no", "it is not its condition that keeps pvcd from starting")
-    _must("net.ipv4.tcp_retries2 = 5\n" in inside("systemd-analyze cat-config sysctl.d"), "TCP would go on repeating for minutes")
+    settings = inside("systemd-analyze cat-config sysctl.d", check=False)  # it complains of a link of Debian's that leads nowhere here
+    _must("net.ipv4.tcp_retries2 = 5\n" in settings, "TCP would go on repeating for minutes")
     told("pvc-daemon: installed beside it, and not started before it is configured")
 
 
