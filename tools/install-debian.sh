@@ -14,6 +14,9 @@ zookeeper
 default-jre-headless
 procps
 iproute2
+chromium
+chromium-driver
+tmux
 "
 # Headers and compiler are for libvirt-python, which exists on PyPI as source only. The kernel is the guests'.
 lab_packages="

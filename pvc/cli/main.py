@@ -9,6 +9,7 @@ COMMANDS = {
     "cluster": Lazy("pvc.cli.cluster:cluster", "Show and set what concerns the cluster as a whole; save and restore it."),
     "completion": Lazy("pvc.cli.completion:completion", "Print what a shell reads to complete the command line of pvc."),
     "config": Lazy("pvc.cli.config:config", "Show what this client is configured with, and where that stands."),
+    "dashboard": Lazy("pvc.cli.dashboard:dashboard", "Serve a read-only page about the cluster, for a browser on this machine."),
     "doctor": Lazy("pvc.cli.doctor:doctor", "Look at ZooKeeper, nodes, fencing, versions, clocks and records, and say what to do."),
     "events": Lazy("pvc.cli.events:events", "Show the last transitions of all VMs and nodes: what, by whom, and why."),
     "fsm": Lazy("pvc.cli.fsm:fsm", "Show, draw and check the state machines."),

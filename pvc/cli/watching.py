@@ -73,7 +73,7 @@ def follow_cluster(cluster: "Cluster", form: str, draw: Draw, facts: Facts) -> N
 
 @contextmanager
 def _mirrored(cluster: "Cluster", *, events: bool = False) -> Iterator[Mirror]:
-    mirror = Mirror(cluster.store, cluster.ear, events=events)
+    mirror = Mirror(cluster.store, cluster.ear, state=not events, events=events)
     mirror.begin()
     try:
         yield mirror

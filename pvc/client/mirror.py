@@ -17,14 +17,18 @@ from pvc.errors import NoQuorum
 
 
 class Mirror:
-    """Watches one cluster until `close`. With `events`, histories instead of statistics: what happens, not what is used."""
+    """Watches one cluster until `close`: `state`, what is; `events`, what happens; or both.
 
-    def __init__(self, store: Store, ear: Ear, *, events: bool = False) -> None:
+    `last` holds the last move of each VM (by UUID) and node (by name) in each machine: from where, by what, to where.
+    """
+
+    def __init__(self, store: Store, ear: Ear, *, state: bool = True, events: bool = False) -> None:
         self.store = store
         self.ear = ear
         self.connected = True
         self.happened: list[HistoryEntry] = []
-        self._events = events
+        self.last: dict[str, dict[str, tuple[str, str, str]]] = {}
+        self._state, self._events = state, events
         self._znodes: dict[str, Znode | None] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._domains: dict[str, Seen[Vm]] = {}
@@ -106,14 +110,18 @@ class Mirror:
                 self._znodes.pop(path, None)
                 self._told.pop(path, None)
                 self._domains.pop(name, None)
+                self.last.pop(name, None)
                 self._heard.discard(path)
 
     def _paths(self, parent: str, name: str) -> Iterable[str]:
-        if parent == znodes.DOMAINS:
-            return (znodes.history(name),) if self._events else (znodes.domain(name),)
-        if parent == znodes.NODES:
-            return (znodes.events(name),) if self._events else (znodes.node(name), znodes.stats(name), znodes.progress(name))
-        return ()
+        of = {
+            znodes.DOMAINS: ((znodes.domain,), znodes.history),
+            znodes.NODES: ((znodes.node, znodes.stats, znodes.progress), znodes.events),
+        }
+        if parent not in of:
+            return ()
+        state, events = of[parent]
+        return [*(path(name) for path in state if self._state), *([events(name)] if self._events else [])]
 
     def _watch(self, path: str) -> None:
         self._znodes.setdefault(path, None)
@@ -129,6 +137,8 @@ class Mirror:
     def _history(self, path: str, znode: Znode | None) -> None:
         found = None if znode is None else decode_history(path, znode.data)
         entries = found.entries if isinstance(found, History) else ()
+        moves = {entry.machine: (entry.source, entry.trigger, entry.dest) for entry in entries if entry.source != entry.dest}
+        self.last[path.split("/")[2]] = moves
         first, last = path not in self._told, self._told.get(path)
         if not first or self._begun:
             self.happened += _after(last, entries)
