@@ -3,7 +3,6 @@
 `pvcd --check` prints what is found; a daemon that starts logs it, and ends when there is a problem (systemd tries again).
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -29,7 +28,6 @@ from pvc.errors import PvcError
 
 CONFIG_VARIABLE = "PVCD_CONFIG_FILE"
 LIBVIRT_TCP_PORT = 16509
-HOOK = Path("/etc/libvirt/hooks/qemu.d/pvc-claims")
 CONNECT_TIMEOUT_S = 10.0
 LOOPBACK = ("127.", "0000:0000:0000:0000:0000:0000:0000:0001", "0000:0000:0000:0000:0000:ffff:7f")
 
@@ -142,16 +140,7 @@ class Preflight:
             return None
         self._ok(f"libvirt: {facts.libvirt} with QEMU {facts.qemu} at {config.libvirt_uri}")
         self._unauthenticated(config.libvirt_uri)
-        self._hook()
         return facts
-
-    def _hook(self) -> None:
-        """Only libvirt itself can refuse what another host's libvirt, frozen until now, still has to send."""
-        if not os.access(HOOK, os.X_OK):
-            self._warn(
-                f"libvirt: its hook is not at {HOOK}: a guest that was given up could begin here by an order that comes late",
-                f"install hooks/pvc-claims as {HOOK}, and restart libvirtd",
-            )
 
     def _unauthenticated(self, uri: str) -> None:
         """We have given no credentials, so nobody needs any: whoever reaches the port has root on this machine."""

@@ -60,12 +60,6 @@ def impatient(monkeypatch):
     monkeypatch.setattr("pvc.daemon.preflight.CONNECT_TIMEOUT_S", 0.5)
 
 
-@pytest.fixture(autouse=True)
-def hooked(monkeypatch, tmp_path):
-    """libvirt's hook is installed, as the package does it."""
-    (tmp_path / "hook").touch(0o755)
-    monkeypatch.setattr("pvc.daemon.preflight.HOOK", tmp_path / "hook")
-
 
 def test_it_ends_without_the_environment_variable():
     """ "verifies that the `PVCD_CONFIG_FILE` environment variable was specified. Terminates if it is not"."""
@@ -236,16 +230,6 @@ def test_a_node_of_this_name_that_is_alive_elsewhere_is_warned_about(world, path
 
 
 # ---- what the package brings
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_a_missing_hook_of_libvirt_is_told(tmp_path, monkeypatch, there):
-    hook = tmp_path / "pvc-claims"
-    monkeypatch.setattr("pvc.daemon.preflight.HOOK", hook)
-    if there:
-        hook.touch(0o755)
-    said = [sentence for sentence in Flight(file(tmp_path)).warnings if "hook" in sentence]
-    assert [str(hook) in sentence for sentence in said] == ([] if there else [True])
 
 
 def test_where_metrics_are_served_is_told_and_who_could_read_them(tmp_path):
