@@ -21,6 +21,7 @@ from pvc.sim.world import World
 
 NOWHERE = frozenset({Domain.stop, Domain.disable, Domain.failed, Domain.place, Domain.delete})
 """States in which nobody owns the VM, so no guest of it may run."""
+COMPLETE = frozenset({Guest.running, Guest.paused, Guest.held})
 MACHINES = ("daemon", "flush", "fence")
 """The fields of a node's life that are states."""
 
@@ -111,10 +112,14 @@ class Witness:
                 self.note("guest_start", f"{name} runs on {node}", vm=name, node=node, why=why)
             else:
                 self.note("guest_handover", f"{name} runs on {node}, no more on {ran}", vm=name, **{"from": ran, "to": node})
-        elif after is Guest.absent and ran is not None and not self.world.copies(uuid):
+        elif after is Guest.absent and ran is not None and not self._lives(uuid):
             del self.ran[uuid]
             self.note("guest_end", f"{name} has ended on {ran}: {why}", vm=name, node=ran, why=why)
         self.check(uuid)
+
+    def _lives(self, uuid: str) -> bool:
+        """Whether a copy is left that is complete: one that is still arriving never runs without its source."""
+        return any(machine.libvirtd.guest(uuid) in COMPLETE for machine in self.world.machines.values())
 
     def power_changed(self, node: str, on: bool) -> None:
         """A machine was switched."""
