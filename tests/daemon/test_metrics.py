@@ -1,5 +1,6 @@
 """Metrics, read as Prometheus reads them: by the official parser, from a daemon that is at work."""
 
+import re
 import urllib.request
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_what_nobody_saw_begin_is_not_measured(scene):
     scene.moved("db1", "domain", "recover", 1.0)
     assert scene.scrape()["pvc_start_seconds_count",] == 0
     assert scene.scrape()["pvc_failover_seconds_count",] == 0
+
+
+def test_every_metric_that_the_documents_name_is_there_with_its_labels(scene):
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    scene.moved("web1", "domain", "ended", 1.0)
+    families = {family.name: family for family in text_string_to_metric_families(generate_latest(scene.exporter.registry).decode())}
+    labels = {name: {label for sample in family.samples for label in sample.labels} for name, family in families.items()}
+    for name, inside in re.findall(r"\b(pvc_[a-z_]+)(?:\{([^}]*)\})?", text):
+        found = labels[name.removesuffix("_total") if name not in labels else name]
+        assert set(re.findall(r"(?:^|, ?)([a-z]+)", re.sub(r'"[^"]*"', "", inside))) <= found, (name, inside)
 
 
 def test_a_port_that_is_taken_is_said(scene):
