@@ -53,8 +53,9 @@ def with_recorded(stats: NodeStats, owned: Iterable[DomainRecord], here: Iterabl
 
 
 def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, int]:
-    """What each node has promised to others before this VM; of those that were promised to its own target some have to come first, or all of
-    them would wait for each other's room.
+    """What each node has promised to others before this VM.
+
+    Of the VMs that were promised to its own target one has to come first, or all of them would wait for each other's room.
     """
     promised: dict[str, int] = {}
     for other in bound:
