@@ -78,6 +78,14 @@ def test_a_package_names_whatever_else_it_imports(package):
     assert {name for name in roots & OPTIONAL if IN_DEBIAN[name] not in [word.rstrip(",") for word in useful]} == set()
 
 
+def test_every_command_of_the_client_can_be_read_without_what_is_only_suggested():
+    missing = "".join(f"sys.modules[{name!r}] = None; " for name in sorted(OPTIONAL))
+    read = "import click, runpy; from pvc.cli.main import main; pages = runpy.run_path('tools/manual.py')['pages']"
+    call = f"import sys; {missing}{read}; print(len(list(pages(main, click.Context(main, info_name='pvc')))))"
+    done = subprocess.run([sys.executable, "-c", call], cwd=ROOT, capture_output=True, text=True)
+    assert int(done.stdout or 0) > 30, done.stderr
+
+
 def test_no_two_packages_install_the_same_file():
     client, daemon = (set(installed(package).values()) for package in PACKAGES)
     assert client & daemon == set()
@@ -154,7 +162,7 @@ def test_the_clients_file_says_nothing_by_itself_and_shows_how_to(tmp_path, monk
 @pytest.fixture(scope="module")
 def pages():
     manual = runpy.run_path(str(ROOT / "tools/manual.py"))
-    return dict(manual["pages"](main, click.Context(main, info_name="pvc")))
+    return dict(manual["pages"](main, click.Context(main, info_name="pvc", **main.context_settings)))
 
 
 def test_every_command_has_a_page_that_says_what_it_does(pages):

@@ -76,5 +76,5 @@ def plain(text: str) -> str:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for title, text in pages(main, click.Context(main, info_name="pvc")):
+    for title, text in pages(main, click.Context(main, info_name="pvc", **main.context_settings)):
         (folder / f"{title}.1").write_text(text, encoding="utf-8")

@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from pvc.cli.fsm_data import explanation_data, machine_data, machines_data
 from pvc.cli.fsm_diagram import FORMATS, draw_all, draw_one
 from pvc.cli.fsm_text import explanation, machine_lines, machines_lines, state_lines
 from pvc.cli.group import Lazy, LazyGroup
+from pvc.cli.output import answer, output
 from pvc.cli.screen import say, width
 from pvc.errors import NotFound, UsageProblem, unknown
 from pvc.fsm.draw.now import NEVER, Now
@@ -69,9 +71,15 @@ def fsm() -> None:
 
 
 @fsm.command("list")
-def list_machines() -> None:
-    """List the machines."""
-    say("\n".join(machines_lines(TABLES.values(), width())))
+@output()
+def list_machines(form: str) -> None:
+    """List the machines.
+
+    \b
+    pvc fsm list
+    """
+    tables = TABLES.values()
+    answer(form, {"machines": machines_data(tables)}, TABLES, lambda wide: say("\n".join(machines_lines(tables, width()))))
 
 
 @fsm.command()
@@ -80,7 +88,8 @@ def list_machines() -> None:
 @click.option("--of", "name", metavar="NAME", help="Where this VM, or for a machine of nodes this node, is now.")
 @click.option("--counts", is_flag=True, help="How many VMs or nodes are in each state now.")
 @click.option("-w", "--watch", is_flag=True, help="With --of or --counts: go on, and show each change; Ctrl-C ends it.")
-def show(machine: str, state: str | None, name: str | None, counts: bool, watch: bool) -> None:
+@output()
+def show(machine: str, state: str | None, name: str | None, counts: bool, watch: bool, form: str) -> None:
     """Show a machine, or all about one state.
 
     \b
@@ -92,12 +101,14 @@ def show(machine: str, state: str | None, name: str | None, counts: bool, watch:
     if name is not None or counts:
         from pvc.cli.fsm_live import show_live
 
-        show_live(table.name, name, watch)
+        show_live(table.name, name, watch, form)
         return
     if watch:
         raise UsageProblem("the tables never change: -w needs --of NAME or --counts", "pvc fsm show domain --of web1 -w")
-    lines = state_lines(table, find_state(table, state), width()) if state else machine_lines(table, width())
-    say("\n".join(lines))
+    one = find_state(table, state) if state else None
+    names = [str(known.name) for known in table.states if one in (None, known.name)]
+    lines = machine_lines(table, width()) if one is None else state_lines(table, one, width())
+    answer(form, {"machine": machine_data(table, one)}, names, lambda wide: say("\n".join(lines)))
 
 
 @fsm.command()
@@ -105,7 +116,8 @@ def show(machine: str, state: str | None, name: str | None, counts: bool, watch:
 @click.argument("state", shell_complete=_complete)
 @click.argument("trigger", shell_complete=_complete)
 @click.option("--by", "actor", metavar="ACTOR", shell_complete=_complete, help=f"Only this actor: {', '.join(ACTORS)}.")
-def explain(machine: str, state: str, trigger: str, actor: str | None) -> None:
+@output()
+def explain(machine: str, state: str, trigger: str, actor: str | None, form: str) -> None:
     """Say who may fire a trigger, and when.
 
     Ends with 1 when nobody may, and says why.
@@ -116,7 +128,10 @@ def explain(machine: str, state: str, trigger: str, actor: str | None) -> None:
     """
     table = find_machine(machine)
     by = find_actor(actor) if actor else None
-    say("\n".join(explanation(table, find_state(table, state), find_trigger(table, trigger), by, width())))
+    place, wanted = find_state(table, state), find_trigger(table, trigger)
+    lines = explanation(table, place, wanted, by, width())
+    data = {"explanation": explanation_data(table, place, wanted, by)}
+    answer(form, data, [wanted], lambda wide: say("\n".join(lines)))
 
 
 @fsm.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pvc.cli.access import access
+from pvc.cli.output import answer
 from pvc.cli.screen import aligned, hanging, say, width
 from pvc.errors import UsageProblem
 from pvc.fsm.draw.now import Now
@@ -77,19 +78,22 @@ def count_lines(machine: str, now: Now, columns: int) -> Iterator[str]:
     yield from aligned([(f"  {state.name}", str(now.count(table, state.name)), state.meaning) for state in table.states], columns)
 
 
-def show_live(machine: str, name: str | None, watch: bool) -> None:
+def show_live(machine: str, name: str | None, watch: bool, form: str) -> None:
     """Show a machine with one VM or node in it, or with how many are in each state, once or as it changes."""
     with access().cluster() as cluster:
         if not watch:
             now = now_of(cluster, name, machine) if name else now_of_all(cluster.snapshot())
-            say("\n".join(_lines(machine, name, now)))
+            lines = _lines(machine, name, now)  # refuses a machine that no record is about, whatever the format
+            text = "\n".join(lines)
+            data = {"machine": machine, "of": name, "state": now.states.get(machine), "last": now.last.get(machine)}
+            answer(form, {**data, "counts": now.counts.get(machine)}, [name] if name else [], lambda wide: say(text))
             return
         from pvc.cli.watching import follow_cluster
 
         def draw(snapshot: "Snapshot") -> list[str]:
             return list(_lines(machine, name, now_of(cluster, name, machine) if name else now_of_all(snapshot)))
 
-        follow_cluster(cluster, "table", draw, lambda snapshot: {"": {"name": name or machine, "now": "\n".join(draw(snapshot))}})
+        follow_cluster(cluster, form, draw, lambda snapshot: {"": {"name": name or machine, "now": "\n".join(draw(snapshot))}})
 
 
 def _lines(machine: str, name: str | None, now: Now) -> Iterator[str]:
