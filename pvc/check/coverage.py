@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pvc.check.mutants import row_name
 from pvc.core.decide import RULES, Move, Rules
 from pvc.fsm.fire import partner_row
 from pvc.fsm.row import Row
@@ -34,7 +33,7 @@ def recording(rules: Rules = RULES) -> Recording:
 def silent(fired: Iterable[Row]) -> tuple[str, ...]:
     """The rows of all tables that did not fire, in the order of the tables."""
     known = set(fired)
-    return tuple(f"{table.name} {row_name(table, row)}" for table in TABLES.values() for row in table.rows if row not in known)
+    return tuple(f"{table.name} {table.name_of(row)}" for table in TABLES.values() for row in table.rows if row not in known)
 
 
 NOT_MODELLED = {

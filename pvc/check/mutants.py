@@ -22,7 +22,7 @@ class Mutant:
     @property
     def name(self) -> str:
         """What is missing; rows of one trigger are numbered in the order of the table."""
-        where = "everywhere" if self.row is None else row_name(TABLES[self.table], self.row)
+        where = "everywhere" if self.row is None else TABLES[self.table].name_of(self.row)
         return f"{self.table} {where}" + ("" if self.guard is None else f": {self.guard.name}")
 
     def rules(self) -> Rules:
@@ -56,12 +56,6 @@ def with_rows(changed: Mapping[str, tuple[Row, ...]], tables: Mapping[str, Table
         new[name] = replace(tables[name], rows=rows, refusals=refusals)
     prove_joints(new)
     return new
-
-
-def row_name(table: Table, row: Row) -> str:
-    """A row in two words: its trigger, and its number where the trigger has several rows."""
-    rows = table.rows_for(row.trigger)
-    return row.trigger if len(rows) == 1 else f"{row.trigger} {rows.index(row) + 1}"
 
 
 def mutants() -> Iterator[Mutant]:

@@ -131,6 +131,11 @@ class Table:
         """Every row of one trigger, in table order."""
         return tuple(row for row in self.rows if row.trigger == trigger)
 
+    def name_of(self, row: Row) -> str:
+        """A row in two words: its trigger, and its number where the trigger has several rows."""
+        rows = self.rows_for(row.trigger)
+        return row.trigger if len(rows) == 1 else f"{row.trigger} {rows.index(row) + 1}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
