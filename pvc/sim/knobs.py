@@ -15,7 +15,7 @@ LONGEST_SESSION_S = 6.0
 
 SECONDS = {
     "keepalive_interval": ("keepalive_interval_s", 0.2, 60.0),
-    "session_timeout": ("session_timeout_s", 1.0, 120.0),
+    "session_timeout": ("session_timeout_s", 0.4, 120.0),
     "boot_grace": ("boot_grace_s", 1.0, 3600.0),
     "migration_timeout": ("migration_timeout_s", 10.0, 86400.0),
 }
@@ -23,11 +23,13 @@ COUNTS = {
     "dead_ticks": ("dead_ticks", 4, 100),
     "throws_ticks": ("throws_ticks", 1, 100),
     "parallel_migrations": ("parallel_migrations", 1, 16),
+    "parallel_shots": ("parallel_shots", 1, 16),
 }
 FLAGS = {"power_back": "power_back"}
 MEANINGLESS = (
-    "zookeeper", "chroot", "ipmi_hostname", "ipmi_username", "ipmi_password", "ipmi_password_file", "fence_method", "libvirt_uri",
-    "migration_address", "migration_uri", "memory_reserve_mib", "state_file", "claims_directory",
+    "zookeeper", "chroot", "ipmi_hostname", "ipmi_username", "ipmi_password", "ipmi_password_file", "ipmi_cipher_suite", "ipmi_guid",
+    "fence_method", "fence_agent", "fence_agent_options", "fence_timeout", "fence_settle", "libvirt_uri", "migration_address",
+    "migration_uri", "memory_reserve_mib", "state_file", "claims_directory", "metrics_listen",
 )  # fmt: skip
 """Keys that a simulated daemon has no use for."""
 KNOWN = (*SECONDS, *COUNTS, *FLAGS, *MEANINGLESS)

@@ -106,6 +106,8 @@ class Truth:
 class Judge:
     """Watches over one sentence; ``look`` is called with each line, after the truth has learned it, and returns what is wrong with it."""
 
+    window = Window()
+
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
 
@@ -353,7 +355,7 @@ class Bench:
     def pass_to(self, at: float) -> None:
         """Nothing more happens before this time."""
         if at > self.now >= 0:
-            self._ask(at, lambda judge: judge.pass_by(self.now, at))
+            self._ask(self.now, lambda judge: judge.pass_by(self.now, at))
         self.now = max(self.now, at)
 
     def _ask(self, at: float, question: Callable[[Judge], str | None]) -> None:
@@ -363,5 +365,5 @@ class Bench:
             if what is None:
                 kept.append((sentence, judge))
             else:
-                self.breaches.append(Breach(at, sentence.words, what))
+                self.breaches.append(Breach(max(at, judge.window.first), sentence.words, what))
         self._judges = kept

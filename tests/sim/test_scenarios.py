@@ -45,7 +45,8 @@ def test_two_runs_of_a_seed_are_the_same_to_the_byte_in_any_process(name, tmp_pa
         out = tmp_path / f"{number}.jsonl"
         words = ["sim", "run", str(ROOT / "tests" / "scenarios" / f"{name}.json"), "--seed", "3", "--trace", str(out)]
         program = "from pvc.cli.main import main; main()"
-        subprocess.run([sys.executable, "-c", program, *words], check=True, env={**os.environ, "PYTHONHASHSEED": number}, stdout=subprocess.DEVNULL)
+        environment = {**os.environ, "PYTHONHASHSEED": number}
+        subprocess.run([sys.executable, "-c", program, *words], check=True, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
         traces.append(out.read_bytes())
     assert traces[0] == traces[1]
     assert traces[0].count(b"\n") > 30

@@ -1,0 +1,127 @@
+"""Whatever is wrong with a scenario file is said at once, in sentences, with the nearest word that is known."""
+
+import json
+
+import pytest
+
+from pvc.core.settings import Settings
+from pvc.daemon import keys
+from pvc.daemon.config import settings_of as settings_of_daemon
+from pvc.sim.knobs import FLAGS, KNOWN, settings_of
+from pvc.sim.scenario import NodePlan, VmPlan
+from pvc.sim.scenario_file import BadScenario, read_scenario
+
+GOOD = {
+    "name": "two",
+    "nodes": ["hv1", {"name": "hv2", "power": "off", "memory_mib": 2048, "boot_s": 40}],
+    "vms": [{"name": "web", "home": "hv1"}],
+    "steps": [{"at": 10, "do": "power_on", "node": "hv2"}],
+    "end": 100,
+}
+
+
+def read(tmp_path, said):
+    """What a file with this in it says."""
+    path = tmp_path / "one.json"
+    path.write_text(said if isinstance(said, str) else json.dumps(said))
+    return read_scenario(path)
+
+
+def problems(tmp_path, **changes):
+    """What is wrong with a file that differs from a good one by this."""
+    with pytest.raises(BadScenario) as caught:
+        read(tmp_path, {**GOOD, **changes})
+    assert str(caught.value).startswith(f"{tmp_path / 'one.json'} cannot be played:")
+    return list(caught.value.problems)
+
+
+def step(**said):
+    """A file's only step."""
+    return {"steps": [{"at": 10, **said}]}
+
+
+def test_what_a_file_leaves_out_has_the_values_of_the_format(tmp_path):
+    scenario = read(tmp_path, GOOD)
+    assert scenario.nodes == (NodePlan("hv1", True, 16384, 25.0), NodePlan("hv2", False, 2048, 40))
+    assert scenario.vms == (VmPlan("web", "hv1", "start", 512, 4.0, 3.0),)
+    assert (scenario.external, scenario.settings, scenario.end) == (False, Settings(), 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "it is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ("[]", "it is no JSON object"),
+        ('{"end": NaN}', "it is no JSON: NaN is no number"),
+        ("[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(tmp_path, text, problem):
+    with pytest.raises(BadScenario) as caught:
+        read(tmp_path, text)
+    assert caught.value.problems == (problem,)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(BadScenario, match="No such file or directory"):
+        read_scenario(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"step": []}, 'the file: no field called "step"; did you mean "steps"?'),
+        ({"nodes": [{"name": "hv2", "powr": "off"}]}, 'node 1: no field called "powr"; did you mean "power"?'),
+        ({"nodes": ["hv1", "hv1"]}, 'there are two nodes called "hv1"'),
+        ({"nodes": ["Hv/1"]}, "'Hv/1' cannot be the name of a node"),
+        ({"vms": [{"name": "web", "home": "hv9"}]}, 'vm 1 (web): home: no node called "hv9"; did you mean'),
+        ({"vms": [{"name": "web", "home": "hv1", "desired": "running"}]}, 'vm 1 (web): desired: no word called "running"'),
+        ({"vms": [{"name": "web"}]}, 'vm 1: "home" is missing'),
+        ({"zk": "extern"}, 'zk: no word called "extern"; did you mean "external"?'),
+        ({"config": {"keepalive": 1}}, 'config: no key of pvcd.conf called "keepalive"; did you mean "keepalive_interval"'),
+        ({"config": {"keepalive_interval": 0}}, "config: keepalive_interval is 0, and no number from 0.2 to 60"),
+        ({"end": -1}, "the file: end is -1, and no number from 0 on"),
+        ({"steps": [{"do": "power_off"}]}, 'step 1 (power_off): "at" is missing'),
+        (step(do="power_of", node="hv1"), 'step 1: no verb called "power_of"; did you mean "power_off" or "power_on"'),
+        (step(do="power_off"), 'step 1 (power_off): "node" is missing'),
+        (step(do="power_off", node="hv3"), 'step 1 (power_off): node: no node called "hv3"; did you mean "hv2" or "hv1"?'),
+        (step(do="power_off", node="@fence:hv1"), "step 1 (power_off): node: '@fence:hv1' is neither @fencer:NODE nor @where:VM"),
+        (step(do="power_off", node="@where:wbe"), 'step 1 (power_off): node: no VM called "wbe"; did you mean "web"?'),
+        (step(do="vm_stop", vm="wbe"), 'step 1 (vm_stop): vm: no VM called "wbe"; did you mean "web"?'),
+        (step(do="vm_stop", vm="web", force=True), 'step 1 (vm_stop): no field called "force"'),
+        (step(do="start_fail", vm="web", node="*", count="all"), "step 1 (start_fail): count is 'all', and no whole number from -1 on"),
+        ({"steps": [{"at": 101, "do": "zk_down"}]}, "step 1 (zk_down) is at 101 s, after the end at 100 s"),
+        ({"expect_always": ["vm web run continuously"]}, 'did you mean "vm V runs continuously"?'),
+        ({"expect_always": ["vm wbe runs continuously"]}, 'no VM called "wbe"; did you mean "web"?'),
+        ({"expect_always": ["vm web never runs on hv3"]}, 'no node called "hv3"'),
+        ({"expect_final": {"nodes": {"hv1": {"deamon": "run"}}}}, 'expect_final.nodes.hv1: no field called "deamon"; did you mean "daem'),
+        ({"expect_final": {"vms": {"web": {"state": "started"}}}}, 'expect_final.vms.web.state: no state called "started"; did you mean'),
+        ({"expect_final": {"vms": {"web": {"any_of": []}}}}, "expect_final.vms.web.any_of is no list of alternatives"),
+        ({"checkpoints": [{"vms": {}}]}, 'checkpoint 1 says not when: "at" is missing, or no number of seconds'),
+        ({"expect_better": {"alwys": []}}, 'expect_better: no field called "alwys"; did you mean "always"?'),
+        ({"timing": {"vm": "web", "fault_at": 10}}, 'timing: "must_run_again_within_s" is missing'),
+        ({"steps": 5}, "steps is no list"),
+    ],
+)
+def test_a_mistake_is_named_with_the_nearest_word(tmp_path, changes, problem):
+    assert any(problem in found for found in problems(tmp_path, **changes)), problems(tmp_path, **changes)
+
+
+def test_all_mistakes_of_a_file_are_said_at_once(tmp_path):
+    found = problems(tmp_path, zk="elsewhere", steps=[{"at": 1, "do": "explode"}, {"at": -1, "do": "zk_up"}], expect_always=["all is well"])
+    assert len(found) == 4
+
+
+def test_a_node_or_vm_that_a_step_brings_is_known(tmp_path):
+    steps = [{"at": 1, "do": "node_add", "node": "hv3"}, {"at": 2, "do": "vm_define", "vm": "new", "home": "hv3"}]
+    scenario = read(tmp_path, {**GOOD, "steps": steps, "expect_always": ["vm new never runs on hv3"]})
+    assert len(scenario.steps) == 2
+
+
+def test_every_key_of_the_daemons_configuration_is_known_and_means_the_same():
+    assert {key.name for key in keys.KEYS} <= set(KNOWN)
+    changed = {"keepalive_interval": 1, "dead_ticks": 5, "throws_ticks": 2, "boot_grace": 60, "power_back": "yes"}
+    texts = {key.name: str(changed[key.name]) if key.name in changed else key.default for key in keys.KEYS}
+    values = {key.name: None if texts[key.name] is None else key.read(texts[key.name]) for key in keys.KEYS}
+    assert settings_of(changed) == settings_of_daemon(values)
+    assert set(FLAGS) <= set(changed)
