@@ -73,11 +73,14 @@ def verify(entries: Iterable[Entry]) -> Verdict:
     nodes = frozenset(str(entry["name"]) for entry in known if entry.get("kind") == "node" and "name" in entry)
     pasts: dict[tuple[str, str], Past] = {}
     for number, entry in enumerate(known, start=1):
-        missing = [word for word in ("trigger", "machine") if not isinstance(entry.get(word), str)]
+        missing = [word for word in ("trigger", "machine") if not isinstance(entry.get(word), str) and not entry.get("initial")]
         if missing:
             raise UsageProblem(f"transition {number} has no {missing[0]}", "give a trace, or histories as JSON")
         key = (str(entry.get("kind", "vm")), str(entry.get("name", entry.get("of", "?"))))
         past = pasts.setdefault(key, Past(*key, nodes))
+        if entry.get("initial"):
+            past.begin(entry)
+            continue
         verdict.looked += 1
         verdict.fully += past.knows(entry)
         at = f"t = {entry['t']}" if "t" in entry else entry.get("time") or f"transition {number}"
@@ -98,6 +101,10 @@ class Past:
     def knows(self, entry: Entry) -> bool:
         """Whether this transition and the one before it said all of the record."""
         return self.life is not None and (entry.get("fields") is not None or not entry.get("to"))
+
+    def begin(self, entry: Entry) -> None:
+        """How it was when the trace began."""
+        self.life = self._after(entry)
 
     def take(self, entry: Entry) -> Iterator[str]:
         """Go on to this transition; yields what is wrong with it."""

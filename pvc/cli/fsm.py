@@ -18,7 +18,10 @@ from pvc.fsm.states import By, Word
 from pvc.fsm.tables import TABLES
 
 ACTORS = {str(role.name).lower(): role for role in By}
-COMMANDS = {"check": Lazy("pvc.cli.check:check", "Prove the state machines: every interleaving of a small cluster.")}
+COMMANDS = {
+    "check": Lazy("pvc.cli.check:check", "Prove the state machines: every interleaving of a small cluster."),
+    "verify-trace": Lazy("pvc.cli.verify:verify_trace", "Check recorded transitions against the tables."),
+}
 
 
 def find_machine(name: str) -> Table:

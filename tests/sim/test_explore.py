@@ -1,4 +1,4 @@
-"""Schedules by chance: never two copies, nothing wanted is lost, every write is explained, and all comes to rest; a failure names its seed."""
+"""Schedules by chance: never two copies, nothing wanted is lost, every write has its row, all comes to rest. A failure names its seed."""
 
 import json
 import os
