@@ -1,8 +1,11 @@
 """What scenario files expect at an instant, held against what is so."""
 
+from pathlib import Path
+
 import pytest
 
 from pvc.sim.expectations import now, wrong
+from pvc.sim.sentences import FORMS
 from pvc.sim.verbs import VERBS
 from tests.sim.test_cluster import working
 
@@ -73,8 +76,14 @@ def test_how_a_cluster_is_in_these_words():
 
 def test_every_verb_of_the_format_is_there():
     format_has = (
-        "power_on power_off net_cut net_heal zk_down zk_up fence_fail fence_ok daemon_stop daemon_crash daemon_start node_shutdown node_reboot"
-        " node_add node_flush node_ready vm_start vm_stop vm_shutdown vm_restart vm_disable vm_unmigrate vm_undefine vm_migrate vm_move"
+        "power_on power_off net_cut net_heal zk_down zk_up fence_fail fence_ok daemon_stop daemon_crash daemon_start node_shutdown"
+        " node_reboot node_add node_flush node_ready vm_start vm_stop vm_shutdown vm_restart vm_disable vm_unmigrate vm_undefine vm_migrate vm_move"
         " vm_define vm_crash shutdown_hang start_fail migrate_fail"
     )
     assert format_has.split() == list(VERBS)[: len(format_has.split())]
+
+
+def test_every_verb_and_every_form_of_sentence_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text()
+    assert [verb for verb in VERBS if f"`{verb}`" not in text] == []
+    assert [form.shown for form in FORMS if form.shown.removesuffix(" after T") not in text] == []
