@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
 from pvc import __version__
@@ -80,8 +79,8 @@ def test_a_package_names_whatever_else_it_imports(package):
 
 def test_every_command_of_the_client_can_be_read_without_what_is_only_suggested():
     missing = "".join(f"sys.modules[{name!r}] = None; " for name in sorted(OPTIONAL))
-    read = "import click, runpy; from pvc.cli.main import main; pages = runpy.run_path('tools/manual.py')['pages']"
-    call = f"import sys; {missing}{read}; print(len(list(pages(main, click.Context(main, info_name='pvc')))))"
+    read = "import runpy; from pvc.cli.main import main; manual = runpy.run_path('tools/manual.py')"
+    call = f"import sys; {missing}{read}; print(len(list(manual['pages'](main, manual['root']()))))"
     done = subprocess.run([sys.executable, "-c", call], cwd=ROOT, capture_output=True, text=True)
     assert int(done.stdout or 0) > 30, done.stderr
 
@@ -162,13 +161,14 @@ def test_the_clients_file_says_nothing_by_itself_and_shows_how_to(tmp_path, monk
 @pytest.fixture(scope="module")
 def pages():
     manual = runpy.run_path(str(ROOT / "tools/manual.py"))
-    return dict(manual["pages"](main, click.Context(main, info_name="pvc", **main.context_settings)))
+    return dict(manual["pages"](main, manual["root"]()))
 
 
 def test_every_command_has_a_page_that_says_what_it_does(pages):
     assert {"pvc", "pvc-vm", "pvc-vm-start", "pvc-fsm-explain"} <= set(pages)
     assert [name for name, text in pages.items() if not re.search(r'^\.SH NAME\n\S+ \\- \S.*\n\.SH SYNOPSIS', text, re.MULTILINE)] == []
     assert "\\-\\-reason" in pages["pvc-vm-start"]
+    assert ".B \\-h, \\-\\-help" in pages["pvc-vm-start"]
 
 
 def test_no_line_of_a_page_is_a_command_of_roff_by_accident(pages):

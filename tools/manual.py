@@ -32,6 +32,11 @@ def pages(command: click.Command, context: click.Context) -> Iterator[tuple[str,
         yield from pages(below, click.Context(below, parent=context, info_name=sub))
 
 
+def root() -> click.Context:
+    """Where all commands hang, with the settings that they inherit: click keeps what it once found, as the names of the help option."""
+    return click.Context(main, info_name="pvc", **main.context_settings)
+
+
 def page(command: click.Command, context: click.Context, subcommands: dict[str, click.Command]) -> Iterator[str]:
     """The lines of one page."""
     path = context.command_path

@@ -42,7 +42,7 @@ auth_tcp = "none"
 """A real libvirtd, over TCP as the specification asks for; of its drivers the one for tests will do, since no guest starts here."""
 CHECK = "PVCD_CONFIG_FILE=/etc/pvc/pvcd.conf pvcd --check"
 QUICK = "[Service]\nWatchdogSec=2\nRestartSec=0.2\n"
-LEFT = r"find / -xdev \( -path /root -o -path /proc \) -prune -o \( -iname '*pvc*' -o -path /etc/libvirt/hooks \) -print"
+LEFT = r"find / -xdev \( -path /srv -o -path /proc \) -prune -o \( -iname '*pvc*' -o -path /etc/libvirt/hooks \) -print"
 
 
 def main() -> int:
@@ -121,9 +121,9 @@ def machine(work: Path) -> Iterator[Callable[..., str]]:
     proxy = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout.splitlines()
     (root / "etc/apt/apt.conf.d/00proxy").write_text("".join(f"{line}\n" for line in proxy if "proxy" in line.lower()))
     for name in ("before", "now"):
-        (root / "root" / name).mkdir()
+        (root / "srv" / name).mkdir()
         for path in (work / name).glob("*.deb"):
-            shutil.copy(path, root / "root" / name)
+            shutil.copy(path, root / "srv" / name)
     with (work / "boot").open("wb") as log:
         nspawn = subprocess.Popen(
             ["systemd-nspawn", "-q", "-D", root, "-M", f"pvc-try-{os.getpid()}", "--register=no", "--keep-unit", "--boot"],
@@ -169,11 +169,11 @@ def _runner(leader: str) -> Callable[..., str]:
 def install(inside: Callable[..., str]) -> None:
     """The client works by itself; the daemon is not started before it is configured."""
     inside("apt-get update -qq")
-    inside(f"apt-get install -qq --no-install-recommends /root/before/pvc-client_{BEFORE}.deb")
+    inside(f"apt-get install -qq --no-install-recommends /srv/before/pvc-client_{BEFORE}.deb")
     _must(inside("pvc --version") == f"pvc {BEFORE}\n", "pvc does not say its version")
     _must("NOT SO" not in inside("pvc sim demo --pace 0"), "the demo does not end well")
     told("pvc-client: installed without the daemon, and the demo runs")
-    inside(f"apt-get install -qq --no-install-recommends libvirt-daemon /root/before/pvc-daemon_{BEFORE}.deb")
+    inside(f"apt-get install -qq --no-install-recommends libvirt-daemon /srv/before/pvc-daemon_{BEFORE}.deb")
     _must(inside("pvcd --version") == f"pvcd {BEFORE}\n", "pvcd does not say its version")
     _must(_shows(inside, "ActiveState") == "inactive", "pvcd runs without a configuration")
     _must(_shows(inside, "ConditionResult") == "no", "it is not its condition that keeps pvcd from starting")
@@ -186,8 +186,8 @@ def configure(inside: Callable[..., str], zookeeper: str) -> None:
     """As the documents say: write the file, create the cluster, check."""
     libvirt = ensemble.free_port()
     inside("useradd --system --user-group libvirt-qemu")  # libvirtd wants it, and a package that brings much more would make it
-    inside(f"cat > /root/libvirtd.conf <<'END'\n{LIBVIRTD.format(libvirt=libvirt)}END")
-    inside("systemd-run --unit=libvirtd libvirtd --listen --config /root/libvirtd.conf")
+    inside(f"cat > /srv/libvirtd.conf <<'END'\n{LIBVIRTD.format(libvirt=libvirt)}END")
+    inside("systemd-run --unit=libvirtd libvirtd --listen --config /srv/libvirtd.conf")
     inside(f"cat > /etc/pvc/pvcd.conf <<'END'\n{CONFIG.format(zookeeper=zookeeper, libvirt=libvirt)}END\nchmod 600 /etc/pvc/pvcd.conf")
     inside(f"sed -i 's,^#zookeeper = .*,zookeeper = {zookeeper}/pvc,' /etc/pvc/pvc.conf && grep -q ^zookeeper /etc/pvc/pvc.conf")
     inside("pvc init office --yes")
@@ -216,7 +216,7 @@ def upgrade(inside: Callable[..., str]) -> None:
     kept = inside("sha256sum /etc/pvc/pvcd.conf /etc/pvc/pvc.conf")
     inside("systemd-run --slice=machine.slice --unit=guest sleep infinity")
     for package, version in zip(("pvc-client", "pvc-daemon"), (BEFORE, __version__), strict=True):
-        inside(f"apt-get install -qq --no-install-recommends /root/now/{package}_{__version__}.deb")
+        inside(f"apt-get install -qq --no-install-recommends /srv/now/{package}_{__version__}.deb")
         _must(inside("pvc --version") == f"pvc {__version__}\n", "the client is not the new one")
         _must(inside("pvcd --version") == f"pvcd {version}\n", f"the daemon is not {version}")
         _until(lambda version=version: version in inside("pvc node info $(hostname) -o json"), f"the client sees a daemon of {version}")
