@@ -12,6 +12,7 @@ from pvc.sim.blows import BLOWS, MOMENTS, SIDES
 from pvc.sim.knobs import knob_problems, settings_of
 from pvc.sim.machine import Mood
 from pvc.sim.policy_fields import policy_problems
+from pvc.sim.problems import Problems, Said, is_number
 from pvc.sim.scenario import Checkpoint, NodePlan, Scenario, Step, Timing, VmPlan, Wishes
 from pvc.sim.sentences import FORMS, Sentence, understood
 from pvc.sim.verbs import FENCER, NODES, VERBS, WHERE
@@ -30,7 +31,6 @@ ZK = ("on_nodes", "external")
 POWER = ("on", "off")
 STEP_WORDS = {"mood": tuple(mood.value for mood in Mood), "moment": MOMENTS, "side": SIDES, "blow": tuple(BLOWS)}
 """Fields of steps that are one of some words."""
-Said = Mapping[str, Any]
 
 
 class BadScenario(UsageProblem):
@@ -70,57 +70,40 @@ def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no number")
 
 
-def is_number(value: Any) -> bool:
-    """Whether this is a number, and neither negative nor endless."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
-
-
-class _Reading:
-    """Looks at every part of a file, and collects what is wrong."""
+class _Reading(Problems):
+    """Looks at every part of a file."""
 
     def __init__(self, said: Said) -> None:
+        super().__init__()
         self.said = said
-        self.problems: list[str] = []
         self.nodes: list[str] = []
         self.vms: list[str] = []
         self.end = float(said["end"]) if is_number(said.get("end")) else float("inf")
-
-    def wrong(self, problem: str) -> None:
-        """Another problem."""
-        self.problems.append(problem)
 
     def everything(self) -> None:
         """Look at all parts; names first, because the others use them."""
         said = self.said
         self.keys(said, FIELDS, "the file", needs=("nodes", "end"))
         self._names()
-        for number, node in enumerate(self.entries("nodes"), 1):
+        for number, node in enumerate(self.entries(self.said, "nodes"), 1):
             self._node(node, f"node {number}")
-        for number, vm in enumerate(self.entries("vms"), 1):
+        for number, vm in enumerate(self.entries(self.said, "vms"), 1):
             self._vm(vm, f"vm {number}")
         self.number(said, "end", "the file")
         self.word(said.get("zk", ZK[0]), ZK, "zk")
         self.problems += knob_problems(said.get("config", {}))
-        for number, step in enumerate(self.entries("steps"), 1):
+        for number, step in enumerate(self.entries(self.said, "steps"), 1):
             self._step(step, f"step {number}")
         self._wishes(said, "")
         self._better(said.get("expect_better"))
         self._timing(said.get("timing"))
 
-    def entries(self, field: str, part: Said | None = None) -> list[Any]:
-        """This field, which is a list; nothing where it is not."""
-        value = (self.said if part is None else part).get(field, [])
-        if not isinstance(value, list):
-            self.wrong(f"{field} is no list")
-            return []
-        return value
-
     # ---- parts
 
     def _names(self) -> None:
-        nodes = [one.get("name") if isinstance(one, dict) else one for one in self.entries("nodes")]
-        vms = [one.get("name") if isinstance(one, dict) else None for one in self.entries("vms")]
-        steps = [one for one in self.entries("steps") if isinstance(one, dict)]
+        nodes = [one.get("name") if isinstance(one, dict) else one for one in self.entries(self.said, "nodes")]
+        vms = [one.get("name") if isinstance(one, dict) else None for one in self.entries(self.said, "vms")]
+        steps = [one for one in self.entries(self.said, "steps") if isinstance(one, dict)]
         self._twice("node", nodes)
         self._twice("VM", vms)
         nodes += [step.get("node") for step in steps if step.get("do") == "node_add"]
@@ -206,9 +189,9 @@ class _Reading:
             self.problems += expectations.problems(_states(said), where, self.nodes, self.vms)
         else:
             self.problems += expectations.problems(said.get("expect_final", {}), "expect_final", self.nodes, self.vms)
-        for number, one in enumerate(self.entries("checkpoints", said), 1):
+        for number, one in enumerate(self.entries(said, "checkpoints"), 1):
             self._checkpoint(one, f"{where}{' ' if where else ''}checkpoint {number}")
-        for number, words in enumerate(self.entries("always" if where else "expect_always", said), 1):
+        for number, words in enumerate(self.entries(said, "always" if where else "expect_always"), 1):
             self._sentence(words, f"{where or 'expect_always'} {number}")
 
     def _checkpoint(self, said: Any, where: str) -> None:
@@ -238,36 +221,6 @@ class _Reading:
         self.named("VM", said.get("vm"), self.vms, "timing: vm")
         self.number(said, "fault_at", "timing")
         self.number(said, "must_run_again_within_s", "timing")
-
-    # ---- what parts are made of
-
-    def keys(self, said: Any, known: Iterable[str], where: str, needs: Iterable[str] = ()) -> bool:
-        """Whether this is an object; its fields are all known, and none that it needs is missing."""
-        if not isinstance(said, dict):
-            self.wrong(f"{where} is no object")
-            return False
-        for key in said:
-            if key not in known:
-                self.wrong(f"{where}: {unknown('field', key, known)}")
-        for key in needs:
-            if key not in said:
-                self.wrong(f'{where}: "{key}" is missing')
-        return True
-
-    def number(self, said: Said, field: str, where: str, *, whole: bool = False) -> None:
-        """A field that is a number where it is there."""
-        if field in said and not (is_number(said[field]) and (not whole or isinstance(said[field], int))):
-            self.wrong(f"{where}: {field} is {shown(said[field])}, and no {'whole ' if whole else ''}number from 0 on")
-
-    def word(self, value: Any, known: Iterable[str], where: str) -> None:
-        """One of these words."""
-        if value not in known:
-            self.wrong(f"{where}: {unknown('word', str(value), known)}")
-
-    def named(self, kind: str, name: Any, known: Iterable[Any], where: str) -> None:
-        """The name of something that there is; what is missing altogether was said already."""
-        if name is not None and name not in known:
-            self.wrong(f"{where}: {unknown(kind, str(name), [one for one in known if isinstance(one, str)])}")
 
     # ---- the scenario
 
