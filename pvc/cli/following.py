@@ -69,13 +69,16 @@ def follow(wait: Callable[[Callable[[str], None]], str], what: str, undo: str, *
 
 def narrate(sentence: str) -> None:
     """One thing that happened; in a log with its time."""
-    watched = narrates()
-    clock = "" if watched else time.strftime("%Y-%m-%d %H:%M:%S ")
-    say(f"{ERASED if watched else ''}{clock}{sentence}")
+    erase()
+    clock = "" if narrates() else time.strftime("%Y-%m-%d %H:%M:%S ")
+    say(f"{clock}{sentence}")
     sys.stdout.flush()
 
 
-ERASED = "\r\x1b[K"
+def erase() -> None:
+    """Make room where a line of a terminal is written again and again. Not by click: without colour it takes every escape away."""
+    if narrates():
+        sys.stdout.write("\r\x1b[K")
 
 
 class ProgressLine:
@@ -93,7 +96,8 @@ class ProgressLine:
         if narrates():
             done = BAR * percent(told) // 100
             line = f"{self.name}: [{'#' * done}{'.' * (BAR - done)}] {words(told)}"
-            click.echo(f"{ERASED}{line[: width() - 1]}", nl=False)
+            erase()
+            sys.stdout.write(line[: width() - 1])
             sys.stdout.flush()
         elif self.clock() >= self.next_at:
             self.next_at = self.clock() + LINE_S
@@ -102,4 +106,5 @@ class ProgressLine:
 
 def ended(sentence: str) -> None:
     """How it ended."""
-    say((ERASED if narrates() else "") + click.style(f"{sentence}.", bold=True))
+    erase()
+    say(click.style(f"{sentence}.", bold=True))

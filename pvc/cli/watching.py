@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pvc.cli.output import JSON_VERSION, narrates, table_lines
-from pvc.cli.screen import say, width
+from pvc.cli.screen import colour, say, width
 from pvc.client.mirror import Mirror
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ class Screen:
         if len(lines) > height:
             lines = [*lines[: height - 1], f"... and {len(lines) - height + 1} more"]
         if lines != self.shown:
-            say("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
+            plain = lines if colour() is not False else [click.unstyle(line) for line in lines]
+            # Not by click: without colour it takes every escape away, also those that move the cursor.
+            sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in plain) + "\x1b[J")
             sys.stdout.flush()
         self.shown = lines
 

@@ -1,0 +1,77 @@
+"""How far a migration is: in words, in lists, and while somebody waits."""
+
+from dataclasses import replace
+
+import pytest
+
+from pvc.client.moving import converges, eta_s, percent, words
+from pvc.cluster import znodes
+from pvc.cluster.formats import encode_progress
+from pvc.cluster.records import Leaving, Progress
+from pvc.cluster.store import Create, Set
+from tests.client.world import xml
+
+TOLD = Leaving("00000000-0000-4000-8000-000000000000", "op-1", 4.0, 4000, 1000, 500.0, 1, 0, 0)
+
+
+def test_percent_rate_and_what_is_left_are_told():
+    assert words(TOLD) == "75 % migrated, 500 MiB/s, 2 s left"
+    later = words(replace(TOLD, iteration=3, downtime_ms=140))
+    assert later == "75 % migrated, 500 MiB/s, pass 3, 2 s left, expected to stand still for 140 ms"
+
+
+def test_one_that_does_not_converge_is_said_not_to():
+    told = replace(TOLD, iteration=9, throttle=30)
+    assert not converges(told)
+    assert words(told) == "75 % migrated, 500 MiB/s, not converging, pass 9, guest slowed by 30 %"
+    assert converges(replace(told, remaining_mib=100))
+
+
+NOTHING = [replace(TOLD, total_mib=0, remaining_mib=0, rate_mib_s=0.0), replace(TOLD, remaining_mib=9000, rate_mib_s=0.4)]
+
+
+@pytest.mark.parametrize("told", NOTHING)
+def test_what_says_little_is_no_error(told):
+    assert 0 <= percent(told) <= 100
+    assert eta_s(told) is None
+    assert words(told)
+
+
+def publish(world, node, *migrations, version=None):
+    """What a node's daemon would write."""
+    path, data = znodes.progress(node), encode_progress(node, Progress(migrations))
+    world.small.client.multi([Create(path, data) if version is None else Set(path, data, version)])
+
+
+def test_who_waits_is_told_of_this_operation_alone(cluster, world):
+    cluster.define(xml("web1"), home="hv1")
+    cluster.wait_for(cluster.start("web1", "hv1"), timeout_s=60)
+    world.lazy = True
+    asked = cluster.migrate("web1", "hv2")
+    world.quiet(3)
+    record = cluster.domain("web1")
+    mine = replace(TOLD, of=record.uuid, op=str(record.life.op_id))
+    world.idles = [
+        lambda: None,
+        lambda: publish(world, "hv1", replace(mine, op="op-before"), replace(mine, of=TOLD.of)),
+        lambda: publish(world, "hv1", mine, version=0),
+        lambda: publish(world, "hv1", replace(mine, remaining_mib=10), version=1),
+        lambda: setattr(world, "lazy", False),
+    ]
+    told = []
+    assert cluster.wait_for(asked, timeout_s=60, progress=told.append) == "web1 runs on hv2"
+    assert [one.remaining_mib for one in told] == [1000, 10]
+
+
+def test_lists_and_data_say_how_far_it_is_and_nothing_of_an_earlier_operation(cluster, world):
+    cluster.define(xml("web1"), home="hv1")
+    cluster.wait_for(cluster.start("web1", "hv1"), timeout_s=60)
+    world.lazy = True
+    cluster.migrate("web1", "hv2")
+    world.quiet(3)
+    record = cluster.domain("web1")
+    assert cluster.snapshot().leaving(record) is None
+    publish(world, "hv1", replace(TOLD, of=record.uuid, op="op-before"))
+    assert cluster.snapshot().leaving(record) is None
+    publish(world, "hv1", replace(TOLD, of=record.uuid, op=str(record.life.op_id)), version=0)
+    assert cluster.snapshot().leaving(record).remaining_mib == 1000
