@@ -1,6 +1,5 @@
-"""The preflight about fencing: the own device, the secrets, the peers, and what keeps a host that is back in its place."""
+"""The preflight about fencing: the own device, the secrets, the peers."""
 
-import os
 import shutil
 import stat
 import threading
@@ -16,7 +15,6 @@ from pvc.daemon.fencers import fencer_of
 from pvc.daemon.findings import Finding, ok, problem, warning
 from pvc.fsm.states import Power
 
-HOOKS = (Path("/etc/libvirt/hooks/qemu.d/pvc-claims"), Path("/etc/libvirt/hooks/qemu"))
 TCP_RETRIES2 = Path("/proc/sys/net/ipv4/tcp_retries2")
 MOST_RETRIES = 8
 """Repetitions after which some 100 s have passed; 5 are over after some 10 to 20 s."""
@@ -45,7 +43,7 @@ class FencingLook:
             yield from self._tools([self._access])
             yield from self._own_device()
         yield from _order(self._config)
-        yield from _surroundings()
+        yield from _kernel()
 
     def peers(self, names: Iterable[str]) -> Iterator[Finding]:
         """What the file says of the nodes of this name, which is how this node would fence them."""
@@ -122,12 +120,7 @@ def _order(config: DaemonConfig) -> Iterator[Finding]:
     )
 
 
-def _surroundings() -> Iterator[Finding]:
-    if not any(os.access(hook, os.X_OK) for hook in HOOKS):
-        yield warning(
-            "hook: libvirt's hook of PVC is not installed: a host that is back from a fence may take a migration that comes late",
-            f"install hooks/pvc-claims as {HOOKS[0]}, and restart libvirtd",
-        )
+def _kernel() -> Iterator[Finding]:
     try:
         retries = int(TCP_RETRIES2.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Preflight about fencing: the own device, the secrets of others, the peers, and what keeps a host that is back in its place."""
+"""Preflight about fencing: the own device, the secrets of others, and the peers."""
 
 import pytest
 
@@ -32,13 +32,11 @@ def said(findings, verdict):
 
 @pytest.fixture(autouse=True)
 def machine_of_our_own(tmp_path, monkeypatch):
-    """A machine with a UUID, the hook and a patient kernel."""
-    uuid, hook, retries = (tmp_path / name for name in ("uuid", "hook", "retries"))
+    """A machine with a UUID and a kernel that gives up soon."""
+    uuid, retries = (tmp_path / name for name in ("uuid", "retries"))
     uuid.write_text(GUID.upper() + "\n")
-    hook.touch(0o755)
     retries.write_text("5\n")
     monkeypatch.setattr(machine, "DMI_UUID", uuid)
-    monkeypatch.setattr(preflight_fencing, "HOOKS", (hook,))
     monkeypatch.setattr(preflight_fencing, "TCP_RETRIES2", retries)
     return tmp_path
 
@@ -110,11 +108,9 @@ def test_peers_without_a_section_or_a_password_are_named(tool, tmp_path):  # noq
     assert list(look(tmp_path).peers(["hv1", "hv2"])) == []
 
 
-def test_a_missing_hook_and_a_patient_kernel_are_said(tmp_path, monkeypatch):
+def test_a_kernel_that_repeats_for_long_is_said(tmp_path):
     quiet = look(tmp_path, default={"zookeeper": "zk1", "fence_method": "manual"})
     assert len(said(quiet.findings(), Verdict.warning)) == 1
-    monkeypatch.setattr(preflight_fencing, "HOOKS", (tmp_path / "none",))
     preflight_fencing.TCP_RETRIES2.write_text("15\n")
-    _, hook, kernel = said(quiet.findings(), Verdict.warning)
-    assert "hook of PVC is not installed" in hook
+    _, kernel = said(quiet.findings(), Verdict.warning)
     assert "tcp_retries2 is 15" in kernel
