@@ -19,7 +19,7 @@ from typing import NamedTuple
 from pvc.check.block import Seen, View
 from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import NodeFacts, Self, Watch
-from pvc.fsm.row import Row, Table, enabled
+from pvc.fsm.row import Row, Table, enabled, explain
 from pvc.fsm.states import By, Daemon, Effect, Fence, Flush, Power
 from pvc.fsm.views import NodeLife, NodeView
 
@@ -182,12 +182,13 @@ class NodeModel:
         view = NodeView(host.life, i, alive=host.phys in WITH_SESSION)
         for row in enabled(flush, host.life.flush, By.CLIENT, view) if self.flushes else ():
             yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(flush, row, view))))
-        if host.phys in (Phys.OFF, Phys.OFF_S):  # the operator looks before giving their word
-            given = enabled(fence, host.life.fence, By.CLIENT, view)
-            if not given and host.phys is Phys.OFF and host.life.fence is not Fence.proven:
-                yield Step(("confirm", i), "C", put(hosts, i, host._replace(broken="an operator may not say that a node is off")))
-            for row in given:
+        for row in enabled(fence, host.life.fence, By.CLIENT, view):
+            # Whoever confirms looks before; whoever orders a shot may not.
+            if row.trigger != "confirm" or host.phys in (Phys.OFF, Phys.OFF_S):
                 yield Step((row.trigger, i), "C", put(hosts, i, host._replace(life=self._told(fence, row, view), reading=Power.unread)))
+        confirmed = explain(fence, host.life.fence, "confirm", By.CLIENT, view)
+        if not confirmed and host.phys is Phys.OFF and host.life.fence is not Fence.proven:
+            yield Step(("confirm", i), "C", put(hosts, i, host._replace(broken="an operator may not say that a node is off")))
 
     def _after(self, move: Move) -> NodeLife:
         life = self.rules.after(move)
@@ -201,7 +202,8 @@ class NodeModel:
         """The same hosts without what no decision can depend on any more.
 
         A reading lives in its fencer's memory: it is gone with the daemon that made it, and counts for nothing once the fence is proven.
-        Without a session, ``init`` and ``run`` differ in nothing that any row reads.
+        Without a session, ``init`` and ``run`` differ in nothing that any row reads. An order to shoot only ends waits and lifts brakes,
+        which are open here anyway.
         """
         return tuple(_tidied(hosts, host) for host in hosts)
 
@@ -223,6 +225,9 @@ def put(hosts: Hosts, i: int, host: Host) -> Hosts:
 
 def _tidied(hosts: Hosts, host: Host) -> Host:
     life = host.life
+    if life.ordered:
+        life = replace(life, ordered=False)
+        host = host._replace(life=life)
     if life.daemon is Daemon.init and host.phys not in WITH_SESSION:
         host = host._replace(life=NodeLife(Daemon.run, life.flush, life.fence, life.by))
     if host.reading is not Power.unread:

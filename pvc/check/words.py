@@ -47,6 +47,7 @@ ABOUT_NODE: Mapping[str, str] = {
 ADMIN_NODE: Mapping[str, str] = {
     "flush": "an admin flushes {0}",
     "ready": "an admin gives {0} back",
+    "order": "an operator wants {0} to be shot",
     "confirm": "an operator gives their word that {0} is off",
 }
 

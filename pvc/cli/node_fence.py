@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from pvc.cli.access import access
+from pvc.cli.following import ended, follow
 from pvc.cli.output import confirm_name, reason_option, yes_option
 from pvc.cli.screen import say
-from pvc.errors import UsageProblem
 
 
 @click.command()
@@ -16,26 +16,38 @@ from pvc.errors import UsageProblem
 @click.option("--dry-run", is_flag=True, help="Say what would be recovered, and change nothing.")
 @yes_option
 @reason_option
-def fence(name: str, confirm_off: bool, dry_run: bool, yes: bool, reason: str) -> None:
-    """Give your word that a node is off.
+@click.option("--no-wait", is_flag=True, help="Do not wait for what follows.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer; it goes on, and pvc ends with 4.")
+def fence(name: str, confirm_off: bool, dry_run: bool, yes: bool, reason: str, no_wait: bool, timeout: float | None) -> None:
+    """Have a lost node shot now, or give your word that it is off.
 
-    What it owned is then recovered on other nodes. If it is not off, its guests run twice and destroy their disks.
-    Nobody can check what you say; who said it, when, and why, is kept.
+    A node that does not answer is shot at once by another one: without the usual waits, and even where a hold or a missing majority keeps
+    daemons from it. Only when its power then reads off is it recovered.
+
+    With --confirm-off nobody looks: what it owned is recovered on your word. If it is not off, its guests run twice and
+    destroy their disks. Who said it, when, and why, is kept.
 
     \b
+    pvc node fence hv3
     pvc node fence hv3 --confirm-off --reason "its plug is in my hand"
     """
-    if not confirm_off:
-        raise UsageProblem("it is not said what to do", f"pvc node fence {name} --confirm-off --reason ...")
     with access().cluster() as cluster:
         lost = _lost(cluster, cluster.node(name).name)
         if dry_run:
             say(lost or f"{name} owns no VM: nothing would be recovered.")
-            return
-        question = f"{lost}\nIf {name} is not off, they will run twice." if lost else f"{name} owns no VM."
-        confirm_name(f'{question} Type its name ("{name}") to give your word that it is off', name, yes)
-        cluster.confirm_off(name, reason)
-    say(f"{name} is taken for off, on your word. {'Next: pvc vm list' if lost else 'It owned no VM.'}")
+        elif confirm_off:
+            question = f"{lost}\nIf {name} is not off, they will run twice." if lost else f"{name} owns no VM."
+            confirm_name(f'{question} Type its name ("{name}") to give your word that it is off', name, yes)
+            cluster.confirm_off(name, reason)
+            say(f"{name} is taken for off, on your word. {'Next: pvc vm list' if lost else 'It owned no VM.'}")
+        else:
+            confirm_name(f'{lost or f"{name} owns no VM."}\nType its name ("{name}") to have its power cut', name, yes)
+            told = cluster.order_shot(name, reason)
+            if no_wait:
+                say(f"{name} will be shot.")
+            else:
+                undo = f"it cannot be undone; what becomes of it: pvc node info {name}"
+                ended(follow(lambda show: cluster.wait_for_shot(told, show, timeout), f"the shot at {name}", undo))
 
 
 def _lost(cluster: Any, name: str) -> str:

@@ -14,6 +14,7 @@ from pvc.client.config_commands import ConfigCommands
 from pvc.client.deciding import Possibility, possibilities
 from pvc.client.ear import Ear
 from pvc.client.fence_commands import FenceCommands
+from pvc.client.fence_wait import ShotWait
 from pvc.client.flush_wait import FlushWait
 from pvc.client.goals import Asked, Goal, Verdict, goal_of
 from pvc.client.node_commands import Left, NodeCommands, Told, left_on
@@ -191,6 +192,10 @@ class Cluster:
         """Give a node back: it calls home what left it, and takes VMs again. Also calls a flush off."""
         return self.machines.fire(name, "ready", why)
 
+    def order_shot(self, name: str, why: str = "") -> Told:
+        """Have a lost node shot now, whatever brakes others."""
+        return self.fences.order(name, why)
+
     def confirm_off(self, name: str, why: str) -> Told:
         """Give one's word that a node is off; what it owned is recovered."""
         return self.fences.confirm_off(name, why)
@@ -223,6 +228,10 @@ class Cluster:
         record = self.domain(name)
         verdict = self.waiting.for_domain(record, goal, show=show, timeout_s=timeout_s)
         return _ended(verdict, record.name)
+
+    def wait_for_shot(self, told: Told, show: Show | None = None, timeout_s: float | None = None) -> str:
+        """Wait until a node whose shot was ordered is proven off; raises Refused when the shot proved nothing."""
+        return ShotWait(self.reader, self.waiting, told, show).run(timeout_s)
 
     def wait_for_node(self, told: Told, trigger: str, show: Show | None = None, timeout_s: float | None = None) -> str:
         """Wait until a node is empty, or ready again; tells which VMs are left, and what holds them."""

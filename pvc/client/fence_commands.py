@@ -1,4 +1,4 @@
-"""What an admin does about a node that is lost: giving their word that it is off."""
+"""What an admin does about a node that is lost: having it shot at once, or giving their word that it is off."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -9,6 +9,7 @@ from pvc.client.writing import Writer, insist
 from pvc.cluster import znodes
 from pvc.cluster.evidence import Seen, Transition
 from pvc.cluster.node_changes import node_change
+from pvc.core.brakes import unshootable
 from pvc.errors import PvcError, Refused, UsageProblem
 from pvc.fsm.fence import FENCE
 from pvc.fsm.fire import after
@@ -25,6 +26,16 @@ class FenceCommands:
         self.writer = writer
         self.who = who
         self.now = now
+
+    def order(self, name: str, why: str) -> Told:
+        """Have a node shot by whoever can reach its device: without any wait, and whatever brakes others.
+
+        Raises Refused while it holds its session, when it was stopped cleanly, and when there is no device to shoot it with.
+        """
+        record = readable_node(self.reader.node(name))
+        if brake := unshootable(record.fencing):
+            raise Refused(f"{name} cannot be shot: {brake}", f"look, then give your word: pvc node fence {name} --confirm-off --reason ...")
+        return self._insist(name, "order", f"{self.who} ordered it to be shot{f': {why}' if why.strip() else ''}")
 
     def confirm_off(self, name: str, why: str) -> Told:
         """Give one's word that a node is off, so that what it owned is recovered; `why` says how that is known.

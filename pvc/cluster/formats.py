@@ -141,7 +141,7 @@ def _build_node(name: str, values: Values) -> NodeRecord:
     fence = values["fence"]
     return NodeRecord(
         name=name,
-        life=NodeLife(values["daemon"], values["flush"], fence["phase"], fence["by"]),
+        life=NodeLife(values["daemon"], values["flush"], fence["phase"], fence["by"], fence["ordered"]),
         boot=values["boot"],
         machine=Machine(**values["machine"]),
         migration_address=values["migration_address"],
@@ -157,7 +157,7 @@ def _spread_node(record: NodeRecord) -> Values:
     return {
         "daemon": life.daemon,
         "flush": life.flush,
-        "fence": {"phase": life.fence, "by": life.by, **asdict(record.fence)},
+        "fence": {"phase": life.fence, "by": life.by, "ordered": life.ordered, **asdict(record.fence)},
         "boot": record.boot,
         "machine": asdict(record.machine),
         "migration_address": record.migration_address,

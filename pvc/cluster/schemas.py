@@ -85,6 +85,7 @@ FENCE = Object((
     Field("since",  WORDS, "since when it is in this phase; wall clock, only shown", ""),
     Field("reason", SENTENCE, "why it is in this phase", ""),
     Field("tries",  Number(), "shots so far", 0),
+    Field("ordered", Flag(), "whether an operator wants it shot without any wait or brake", False),
 ))
 
 MACHINE = Object((

@@ -223,7 +223,7 @@ class Known:
             stale=node.stale and read,
             busy=node.asked is not None,
             due=self.fence_is_due(node),
-            concerns=self.concerns(name),
+            concerns=self._ordered(name) or self.concerns(name),
             brake=self.brake(name),
             power_back=self.settings.power_back and node.switched < POWER_ON_TRIES,
         )
@@ -236,9 +236,15 @@ class Known:
     def fence_is_due(self, node: KnownNode) -> bool:
         """Whether the wait of the phase that its fence is in is over."""
         life = node.record.life if isinstance(node.record, NodeRecord | NodeOutline) else None
+        if life is not None and life.ordered:
+            return True
         if life is not None and life.fence is Fence.evidence:
             return node.long_dead if life.daemon is Daemon.stop else node.dead
         return node.due
+
+    def _ordered(self, name: str) -> bool:
+        record = self.nodes[name].record
+        return isinstance(record, NodeRecord) and record.life.ordered
 
     def concerns(self, name: str) -> bool:
         """Whether a VM's record names this node as its owner or target; a record that cannot be read might."""
@@ -254,6 +260,8 @@ class Known:
 
     def brake(self, name: str) -> str:
         """Why nobody may shoot this node now; empty when nothing speaks against it. Brakes concern shots, never readings."""
+        if self._ordered(name):
+            return unshootable(self.fencing(name))
         if self.config is None or self.config.hold.on:
             hold = None if self.config is None else self.config.hold
             return "the cluster record was not read" if hold is None else f"{hold.by} holds the cluster: {hold.why or 'no reason given'}"

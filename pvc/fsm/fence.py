@@ -29,6 +29,7 @@ REFUSALS = {
     "declare": "the fence is {state}: it is declared already, or nobody suspects the node",
     "shoot": "the fence is {state}: the node is not dead, or a shot is in flight",
     "miss": "the fence is {state}: no shot is in flight",
+    "order": "the fence is {state}: a shot is in flight, or it is proven already",
     "confirm": "the fence is {state}: it is proven already",
     "power_on": "the fence is {state}: only a node that is proven off is switched on",
     "clear": "the fence is {state}",
@@ -36,23 +37,25 @@ REFUSALS = {
 
 FOUND = (g.NODE_IDLE, g.READ_OFF, g.LOST)
 OPEN = (EVIDENCE, THROWS, SHOT, FAILED)
+OBEYED = {"ordered": False}
 
 # fmt: off
 ROWS = (
     Row("suspect",  (NONE,),                             EVIDENCE, PEER,   (g.LOST, g.MISSED),                             {"by": Take.me}, (Effect.read_power,), "It lost its session, and did not say goodbye or left VMs behind: one daemon asks for evidence."),
     Row("adopt",    (EVIDENCE, THROWS, SHOT, FAILED),    None,     PEER,   (g.LOST, g.HOLDER_GONE),                        {"by": Take.me}, (Effect.read_power,), "Its fencer is gone, or passed it on; the phase is kept (H71)."),
     Row("adopt",    (PROVEN,),                           None,     PEER,   (g.HOLDER_GONE,),                               {"by": Take.me}, (),                   "Its fencer is gone; the proof stays, and the recovery goes on."),
-    Row("prove",    (EVIDENCE,),                         PROVEN,   FENCER, (*FOUND, g.NOT_STOPPED),                        {},              (),                   "Off without a shot: the commonest death.", ("node", "prove")),
-    Row("prove",    (EVIDENCE,),                         PROVEN,   FENCER, (*FOUND, g.STOPPED, g.NODE_DUE),                {},              (),                   "Stopped cleanly, and off for longer than a planned reboot takes.", ("node", "prove")),
-    Row("prove",    (THROWS, SHOT, FAILED),              PROVEN,   FENCER, FOUND,                                          {},              (),                   "The power reads off: this is proof.", ("node", "prove")),
+    Row("prove",    (EVIDENCE,),                         PROVEN,   FENCER, (*FOUND, g.NOT_STOPPED),                        OBEYED,          (),                   "Off without a shot: the commonest death.", ("node", "prove")),
+    Row("prove",    (EVIDENCE,),                         PROVEN,   FENCER, (*FOUND, g.STOPPED, g.NODE_DUE),                OBEYED,          (),                   "Stopped cleanly, and off for longer than a planned reboot takes.", ("node", "prove")),
+    Row("prove",    (THROWS, SHOT, FAILED),              PROVEN,   FENCER, FOUND,                                          OBEYED,          (),                   "The power reads off: this is proof.", ("node", "prove")),
     Row("miss",     (SHOT,),                             FAILED,   FENCER, (g.NODE_IDLE, g.READ_NOT_OFF),                  {},              (),                   "The order failed, or nothing confirms it: no proof, no recovery (H63).", ("node", "miss")),
     Row("declare",  (EVIDENCE,),                         THROWS,   FENCER, (g.NODE_DUE, g.LOST, g.NOT_STOPPED),            {},              (),                   "No proof of life for the dead time.", ("node", "die")),
-    Row("shoot",    (THROWS, FAILED),                    SHOT,     FENCER, (g.NODE_IDLE, g.NODE_DUE, g.LOST, g.UNBRAKED),  {},              (Effect.power_off,),  "The saving throws, or the back-off, are over. No write, no shot.", ("node", "shoot")),
+    Row("shoot",    (THROWS, FAILED),                    SHOT,     FENCER, (g.NODE_IDLE, g.NODE_DUE, g.LOST, g.UNBRAKED),  OBEYED,          (Effect.power_off,),  "The saving throws, or the back-off, are over. No write, no shot.", ("node", "shoot")),
     Row("pass_on",  (EVIDENCE, FAILED),                  None,     FENCER, (g.NODE_IDLE, g.READ_SILENT),                   {"by": None},    (),                   "The device does not answer here; another node's path to it may work."),
     Row("read",     OPEN,                                None,     FENCER, (g.NODE_IDLE, g.UNREAD_OR_STALE),                 {},              (Effect.read_power,), "Read again, ever more slowly, as long as nothing is proven."),
-    Row("confirm",  (NONE, EVIDENCE, THROWS, SHOT, FAILED), PROVEN, CLIENT, (g.LOST,),                                     {"by": None},    (),                   "An operator looked and gave their word (H89).", ("node", "prove")),
+    Row("order",    (NONE, EVIDENCE, THROWS, FAILED),    None,     CLIENT, (g.LOST, g.NOT_STOPPED, g.NOT_ORDERED),         {"ordered": True}, (),                "An operator wants it shot: now, and whatever brakes others."),
+    Row("confirm",  (NONE, EVIDENCE, THROWS, SHOT, FAILED), PROVEN, CLIENT, (g.LOST,),                                     {"by": None, **OBEYED}, (),                   "An operator looked and gave their word (H89).", ("node", "prove")),
     Row("power_on", (PROVEN,),                           None,     FENCER, (g.NODE_IDLE, g.READ_OFF, g.NODE_DUE, g.POWER_BACK), {},         (Effect.power_on,),   "The policy is to switch a fenced node on again."),
-    Row("clear",    (NONE, EVIDENCE, THROWS, SHOT, FAILED, PROVEN), NONE, OWNER, (),                                       {"by": None},    (),                   "The node has joined: it speaks for itself."),
+    Row("clear",    (NONE, EVIDENCE, THROWS, SHOT, FAILED, PROVEN), NONE, OWNER, (),                                       {"by": None, **OBEYED}, (),                   "The node has joined: it speaks for itself."),
 )
 # fmt: on
 

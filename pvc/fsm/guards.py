@@ -169,6 +169,7 @@ READ_SILENT = Guard("its fence device is silent", lambda v: v.reading is Power.s
 UNREAD_OR_STALE = Guard("its power is unread or long read", lambda v: v.stale or v.reading is Power.unread, "its power was just read")
 NODE_IDLE = Guard("no power job in flight", lambda v: not v.busy, "a power job is in flight")
 NODE_DUE = Guard("time is over", lambda v: v.due, "its time is not over")
+NOT_ORDERED = Guard("order is news", lambda v: not v.life.ordered, "{v.node} is ordered to be shot already")
 UNBRAKED = Guard("no brake", lambda v: not v.brake, "{v.brake}")
 STOPPED = Guard("stopped cleanly", lambda v: v.life.daemon is Daemon.stop, "{v.node} was not stopped cleanly")
 NOT_STOPPED = Guard("not stopped cleanly", lambda v: v.life.daemon is not Daemon.stop, "{v.node} was stopped cleanly: it is never shot")

@@ -34,12 +34,13 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class NodeLife:
-    """The protocol's part of a node record."""
+    """The protocol's part of a node record; ``ordered`` says that an operator wants it shot without any wait or brake."""
 
     daemon: Daemon = Daemon.stop
     flush: Flush = Flush.ready
     fence: Fence = Fence.none
     by: Node | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,13 @@ def test_a_word_that_a_node_is_off_is_typed_and_kept(pvc, world):
     pvc("vm", "define", pvc.file("web1"), "--home", "hv2")
     pvc("vm", "start", "web1")
     assert pvc("node", "fence", "hv2").code == 2
-    assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark", "--yes").code == 1  # it answers
+    assert pvc("node", "fence", "hv2", "--yes").code == 1  # it answers
+    assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark", "--yes").code == 1
     world.small.power_off("hv2")
     world.small.ensemble.advance(60)
     world.quiet(3)
+    assert pvc("node", "fence", "hv2", "--no-wait", typed="hv2\n").out.splitlines()[-1] == "hv2 will be shot."
+    assert pvc("node", "fence", "hv2", "--yes", "--timeout", "0").code == 1  # it is ordered already
     shown = pvc("node", "fence", "hv2", "--confirm-off", "--dry-run")
     assert (shown.code, shown.out.splitlines()[1]) == (0, "  web1: started on hv1")
     assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark").code == 2

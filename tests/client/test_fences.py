@@ -2,8 +2,9 @@
 
 import pytest
 
+from pvc.core import events as e
 from pvc.errors import NotFound, Refused, UsageProblem
-from pvc.fsm.states import Daemon, Domain, Fence
+from pvc.fsm.states import Daemon, Domain, Effect, Fence, Power
 from tests.client.test_nodes import up
 
 
@@ -42,3 +43,52 @@ def test_a_word_needs_a_reason_and_a_node(cluster, world):
     cluster.confirm_off("hv2", "gone")
     with pytest.raises(Refused, match="it is proven already"):
         cluster.confirm_off("hv2", "gone")
+
+
+def answer(world, reading_after_shot):
+    """Every power job ends: a reading with on, a shot with this."""
+    for name, straw in world.small.straws.items():
+        jobs, straw.power_jobs[:] = list(straw.power_jobs), []
+        for node, effect, ticket in jobs:
+            reading = reading_after_shot if effect is Effect.power_off else Power.on
+            if name in world.small.agents:
+                world.small.agents[name].put(e.PowerRead(node, ticket, reading))
+    world.small.settle()
+
+
+def test_an_order_shoots_at_once_whatever_brakes_others(cluster, world):
+    """Even during a hold, and with most nodes gone: an operator has looked why."""
+    up(cluster, "web1", "hv2")
+    cluster.hold(True, "switch work")
+    world.small.kill_daemon("hv3")
+    world.small.kill_daemon("hv2")
+    world.small.ensemble.advance(60)
+    world.quiet(3)
+    answer(world, Power.on)
+    assert cluster.node("hv2").record.life.fence is not Fence.shot
+    told, said = cluster.order_shot("hv2", "it hangs"), []
+    assert cluster.node("hv2").record.life.ordered
+    with pytest.raises(Refused, match="ordered to be shot already"):
+        cluster.order_shot("hv2")
+    world.idles = [lambda: answer(world, Power.off)] * 20
+    assert cluster.wait_for_shot(told, said.append, 60) == "hv2 is proven off: what it owned is being recovered"
+    assert any("its fence is shot, by hv1" in line for line in said)
+    record = cluster.node("hv2").record
+    assert (record.life.daemon, record.life.ordered, record.fence.tries) == (Daemon.fenced, False, 1)
+
+
+def test_an_order_whose_shot_proves_nothing_is_said_and_not_repeated_at_once(cluster, world):
+    up(cluster, "web1", "hv2")
+    world.small.kill_daemon("hv2")
+    world.small.ensemble.advance(10)
+    told = cluster.order_shot("hv2")
+    world.idles = [lambda: answer(world, Power.on)] * 20
+    with pytest.raises(Refused, match="the shot at hv2 proved nothing"):
+        cluster.wait_for_shot(told, timeout_s=60)
+    assert cluster.node("hv2").record.fence.tries == 1
+    assert cluster.domain("web1").life.owner == "hv2"
+
+
+def test_a_node_that_answers_is_not_shot_by_order(cluster):
+    with pytest.raises(Refused, match="hv2 holds its session"):
+        cluster.order_shot("hv2")

@@ -69,6 +69,7 @@ NODE_VALUES: Mapping[str, tuple[object, ...]] = {
     "life.flush": tuple(Flush),
     "life.fence": tuple(Fence),
     "life.by": NOBODY_OR_ONE,
+    "life.ordered": BOOL,
     "node": ("b",),
     "me": ("a",),
     "alive": BOOL,
