@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pvc.client.room import losses
 from pvc.client.snapshot import NodeNow, Snapshot
-from pvc.cluster.records import DomainOutline, DomainRecord, FenceMethod, NodeOutline, NodeRecord, Unreadable
+from pvc.cluster.records import DomainOutline, DomainRecord, NodeOutline, NodeRecord, Unreadable
 from pvc.fsm.domain import OFF
 from pvc.fsm.states import Daemon, Domain, Fence, Flush, Want
 from pvc.fsm.tables import TABLES
@@ -115,4 +115,4 @@ def _lives(machine: str, snapshot: Snapshot) -> list[object]:
 def unfenceable(snapshot: Snapshot) -> list[str]:
     """The nodes whose death nobody could prove."""
     records = (node.record for node in snapshot.nodes.values())
-    return sorted(record.name for record in records if isinstance(record, NodeRecord) and record.fencing.method is FenceMethod.none)
+    return sorted(record.name for record in records if isinstance(record, NodeRecord) and not record.fencing.method.has_device)

@@ -1,10 +1,13 @@
 """The cluster as a whole: status, doctor, settings, backup and restore."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from pvc.cluster import znodes
+from pvc.cluster.formats import decode_history, decode_node, encode_history, encode_node
+from pvc.cluster.records import Fencing
 from pvc.cluster.store import ANY_VERSION, Create, Delete, Set
 from pvc.fsm.states import Daemon, Fence
 from tests.client.test_vms import measured
@@ -74,19 +77,21 @@ def test_a_node_that_is_not_proven_off_asks_for_an_operator(pvc, world, web1):
 
 def _life(world, name, **changes):
     """A node's record, by hand."""
-    from dataclasses import replace
+    _amend(world, name, lambda record: replace(record, life=replace(record.life, **changes)))
 
-    from pvc.cluster.formats import decode_node, encode_node
 
+def _amend(world, name, change):
+    """Another record of a node, by hand."""
     znode = world.small.client.read(znodes.node(name))
-    record = decode_node(name, znode.data)
-    world.small.client.multi([Set(znodes.node(name), encode_node(replace(record, life=replace(record.life, **changes))), znode.version)])
+    record = change(decode_node(name, znode.data))
+    world.small.client.multi([Set(znodes.node(name), encode_node(record), znode.version)])
 
 
 # ---- doctor
 
 
 def test_the_doctor_finds_nothing_wrong_but_what_is(pvc, world):
+    _amend(world, "hv1", lambda record: replace(record, fencing=Fencing()))
     done = pvc("doctor", "-o", "json")
     found = findings(done)
     assert done.code == 0
@@ -136,10 +141,6 @@ def test_the_doctor_finds_what_contradicts_itself(pvc, world, web1):
 
 
 def test_the_doctor_names_clocks_that_are_ahead(pvc, world):
-    from dataclasses import replace
-
-    from pvc.cluster.formats import decode_history, encode_history
-
     path = znodes.events("hv1")
     znode = world.small.client.read(path)
     history = decode_history(path, znode.data)
