@@ -32,6 +32,7 @@ class Stage(Holds):
         super().__init__(lab, name)
         self.watcher, self._options = watcher, options
         self._record = Record(lab, self.uuid)
+        self.handover = "paused"
         self.settled = False
         self._said = {host.name: len(host.log("pvcd")) for host in lab.hosts.values()}
 
@@ -54,6 +55,11 @@ class Stage(Holds):
             return life is not None and state in (None, life.state) and phase in (None, life.phase)
 
         self._record.reach(f"{state or ''} {phase or ''}", so)
+
+    @property
+    def third(self) -> str:
+        """The host that a migration does not concern."""
+        return next(name for name in self.lab.hosts if name not in (self.source, self.target))
 
     def runs_on(self) -> set[str]:
         """Where its processors run."""
@@ -80,16 +86,20 @@ class Stage(Holds):
             self.ask("stop")
         self._record.reach("stop", lambda life: life.state is Domain.stop)
 
-    def up(self, handover: str = "paused") -> None:
+    def up(self) -> None:
         """Have it run, and tick."""
         self.defined()
-        self._record.client.set_policy(self.name, handover=HandoverPolicy(handover), shutdown_timeout_s=60)
+        self._record.client.set_policy(self.name, handover=HandoverPolicy(self.handover), shutdown_timeout_s=60)
         if self.life.state is not Domain.start:
             self.ask("start", self.source)
             self.reach(Domain.start)
         self.source = self.life.owner
         self.target = next(name for name in self.lab.hosts if name != self.source)
         self.ticks_on()
+
+    def give_up_soon(self) -> None:
+        """Let its guest have a second to power itself off."""
+        self._record.client.set_policy(self.name, shutdown_timeout_s=1)
 
     # -- Commands ------------------------------------------------------------------------------------------------------
 

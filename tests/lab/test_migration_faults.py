@@ -268,7 +268,8 @@ SWITCHOVER = {
 @pytest.mark.parametrize("fault", SWITCHOVER.values(), ids=SWITCHOVER)
 def test_a_fault_at_the_switchover(stage_for, fault, handover):
     stage = stage_for("web") if handover == "paused" else stage_for("db", disk=True)
-    stage.up(handover)
+    stage.handover = handover
+    stage.up()
     with Switchover(stage) as switchover, ExitStack() as copying:
         copying.enter_context(stage.copying(LEFT_MIB))
         with fault(stage):
