@@ -6,11 +6,13 @@ reaches the BMCs, always. The machine itself has one port in the first, under wh
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from lab.place import Place
 from lab.shell import batch, run
 
 CLIENT = "client"
+KERNEL = Path(__file__).resolve().parent.parent / "etc" / "50-pvc-daemon.conf"
 RULES = """
 table bridge lab {
     set cut { type ifname . ifname; }
@@ -63,6 +65,8 @@ class Rack:
         number = place.machines.index(host) + 1
         run("ip", "netns", "add", place.namespace(host))
         batch(["link set lo up"], place.namespace(host))
+        # As the package sets it on a node; it belongs to the network of a host, not to the machine.
+        run("ip", "netns", "exec", place.namespace(host), "sysctl", "-q", "-p", str(KERNEL))
         links = ((host, "eth0", "data", place.address(host)), (f"{host}-m", "eth1", "management", place.management_address(host)))
         for line, (port, interface, switch, address) in enumerate(links):
             # The same hardware address in each life, or the others would talk to the last one for a while.

@@ -60,8 +60,6 @@ def two_machines(name: str) -> Iterator[Lab]:
     with Lab(name, leashed=True, pvcd=False) as lab:
         for host in lab.hosts.values():
             host.stop("zookeeper")
-            # As docs/adr/0009 asks for: a QEMU that waits for a link which fell silent waits for TCP.
-            host.run("sysctl", "-q", "-w", "net.ipv4.tcp_retries2=5")
         yield lab
 
 
