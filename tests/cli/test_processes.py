@@ -104,6 +104,44 @@ def test_a_vm_is_started_moved_and_removed(cluster):
     assert cluster("vm", "list", "-o", "name").stdout == ""
 
 
+def test_what_an_admin_looks_at(cluster):
+    cluster.define("looked", "hv1")
+    assert cluster("vm", "start", "looked", "hv1").returncode == 0
+    for words in (("vm", "explain", "looked"), ("node", "explain", "hv1"), ("node", "history", "hv1"), ("status",)):
+        done = cluster(*words, "-o", "json")
+        assert (done.returncode, done.stderr, json.loads(done.stdout)["version"]) == (0, "", 1), words
+    found = {one["about"]: one["level"] for one in json.loads(cluster("doctor", "-o", "json").stdout)["findings"]}
+    assert (found["cluster"], found["session"], found["quorum"]) == ("ok", "ok", "warning")  # of one server
+    dry = json.loads(cluster("node", "flush", "hv1", "--dry-run", "-o", "json").stdout)["dry_run"]
+    assert (dry["possible"], dry["steps"][1]) == (True, "looked (512 MiB) to hv2, live")
+    assert cluster("vm", "info", "looked", "-o", "yaml").stdout.startswith("version: 1\nvm:\n  name: looked\n")
+    assert cluster("fsm", "show", "domain", "--of", "looked").stdout.splitlines()[0] == "looked in domain"
+    assert '"name": "looked"' in cluster("cluster", "backup", "-").stdout
+
+
+def test_what_follows_the_cluster_sees_what_happens_and_ends_with_ctrl_c(cluster):
+    cluster.define("followed", "hv1")
+    followers = [cluster.begin(*words) for words in (("events", "-f", "-n", "1"), ("vm", "list", "followed", "-w"), ("top",))]
+    first = [follower.stdout.readline() for follower in followers]
+    assert all(first)
+    assert cluster("vm", "start", "followed", "hv1").returncode == 0
+    awaited = ("followed: boot -> start (started by hv1)", "followed: ", "followed: ")
+    for follower, words in zip(followers, awaited, strict=True):
+        while words not in (line := follower.stdout.readline()):
+            assert line, f"{follower.args} has ended"
+    for follower in followers:
+        follower.send_signal(signal.SIGINT)
+        assert (_end(follower).returncode, follower.stderr_text) == (0, "")
+
+
+def test_names_are_completed_from_a_real_cluster(cluster):
+    cluster.define("tabbed", "hv1")
+    environment = {"_PVC_COMPLETE": "bash_complete", "COMP_WORDS": "pvc vm start tab", "COMP_CWORD": "3", "PVC_ZOOKEEPER": cluster.address}
+    done = subprocess.run(COMMAND, env={**os.environ, **environment}, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert done.stderr == ""
+    assert done.stdout in ("plain,tabbed\n", "\n")  # a machine that is busy for a third of a second offers nothing
+
+
 def test_two_at_once_start_it_once_and_the_other_is_told(cluster):
     cluster.define("race", "hv1")
     racers = [cluster.begin("vm", "start", "race", node) for node in ("hv1", "hv2")]
