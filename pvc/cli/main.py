@@ -16,6 +16,7 @@ COMMANDS = {
     "hold": Lazy("pvc.cli.cluster:hold", "Let no node be shot, as during work on the network or on ZooKeeper."),
     "init": Lazy("pvc.cli.cluster:init", "Create a cluster."),
     "node": Lazy("pvc.cli.node:node", "Empty nodes, give them back, and look at them."),
+    "plan": Lazy("pvc.cli.plan:plan", "Say what would happen, without doing it."),
     "sim": Lazy("pvc.cli.sim:sim", "Simulate whole clusters in virtual time."),
     "status": Lazy("pvc.cli.status:status", "Show the cluster on one screen: counts, what needs somebody, and what it can lose."),
     "top": Lazy("pvc.cli.status:top", "Show nodes, what moves, and what needs somebody, as it changes; Ctrl-C ends it."),

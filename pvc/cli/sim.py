@@ -16,6 +16,7 @@ import click
 from pvc.cli.access import Access
 from pvc.cli.explore import explore
 from pvc.cli.group import Group
+from pvc.cli.plan import record
 from pvc.cli.scenarios import run_files
 from pvc.cli.screen import say
 from pvc.client.cluster import Cluster
@@ -195,3 +196,4 @@ def _sum_up(simulated: SimCluster, seconds: float) -> None:
 
 sim.add_command(run_files)
 sim.add_command(explore)
+sim.add_command(record)

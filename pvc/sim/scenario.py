@@ -17,17 +17,19 @@ Expectation = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """A node at the beginning; ``memory_mib`` is what guests may take."""
+    """A node at the beginning; ``memory_mib`` is what guests may take, ``bmc`` the mood of its fence device."""
 
     name: str
     on: bool = True
     memory_mib: int = 16384
     boot_s: float = 25.0
+    flushed: bool = False
+    bmc: str = "works"
 
 
 @dataclass(frozen=True, slots=True)
 class VmPlan:
-    """A VM at the beginning, and how its guest behaves."""
+    """A VM at the beginning, and how its guest behaves; ``on`` is the node where it runs when that is not its home."""
 
     name: str
     home: str
@@ -36,6 +38,7 @@ class VmPlan:
     migrate_s: float = 4.0
     shutdown_s: float = 3.0
     policy: Mapping[str, Any] = field(default_factory=dict)
+    on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,11 @@ FIELDS = (
     "name", "area", "notes", "nodes", "vms", "zk", "config", "steps", "end", "checkpoints", "expect_final", "expect_always",
     "expect_better", "timing",
 )  # fmt: skip
-NODE = ("name", "power", "memory_mib", "boot_s")
-VM = ("name", "home", "desired", "memory_mib", "migrate_s", "shutdown_s", "policy")
+NODE = ("name", "power", "memory_mib", "boot_s", "flushed", "bmc")
+VM = ("name", "home", "desired", "memory_mib", "migrate_s", "shutdown_s", "policy", "on")
 BETTER = ("nodes", "vms", "any_of", "always", "checkpoints", "why")
 TIMING = ("vm", "fault_at", "must_run_again_within_s")
+LONGEST_S = 7 * 86400.0
 DESIRED = ("start", "stop", "disable", "failed")
 ZK = ("on_nodes", "external")
 POWER = ("on", "off")
@@ -90,6 +91,10 @@ class _Reading(Problems):
         for number, vm in enumerate(self.entries(self.said, "vms"), 1):
             self._vm(vm, f"vm {number}")
         self.number(said, "end", "the file")
+        if LONGEST_S < self.end < float("inf"):
+            self.wrong(f"the file: end is {self.end:g} s, and may be {LONGEST_S:g} s at most, which is a week")
+        if said.get("nodes") == []:
+            self.wrong("nodes is empty: a cluster has one at least")
         self.word(said.get("zk", ZK[0]), ZK, "zk")
         self.problems += knob_problems(said.get("config", {}))
         for number, step in enumerate(self.entries(self.said, "steps"), 1):
@@ -125,12 +130,16 @@ class _Reading(Problems):
         self.word(said.get("power", POWER[0]), POWER, f"{where}: power")
         self.number(said, "memory_mib", where, whole=True)
         self.number(said, "boot_s", where)
+        self.word(said.get("bmc", Mood.works.value), STEP_WORDS["mood"], f"{where}: bmc")
+        if not isinstance(said.get("flushed", False), bool):
+            self.wrong(f"{where}: flushed is {shown(said['flushed'])}, and neither true nor false")
 
     def _vm(self, said: Any, where: str) -> None:
         if not self.keys(said, VM, where, needs=("name", "home")):
             return
         where = f"{where} ({said.get('name')})"
         self.named("node", said.get("home"), self.nodes, f"{where}: home")
+        self.named("node", said.get("on"), self.nodes, f"{where}: on")
         self.word(said.get("desired", DESIRED[0]), DESIRED, f"{where}: desired")
         self._guest(said, where)
 

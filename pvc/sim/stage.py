@@ -14,6 +14,7 @@ from pvc.errors import PvcError
 from pvc.fsm.states import Domain
 from pvc.sim.cluster import SimCluster
 from pvc.sim.daemon import STOP_S, SYSTEM_MIB
+from pvc.sim.machine import Mood
 from pvc.sim.policy_fields import policy_of
 from pvc.sim.scenario import Checkpoint, NodePlan, Scenario, Step, VmPlan
 from pvc.sim.trace import Trace
@@ -66,12 +67,17 @@ class Stage:
             self.add_node(plan.name, plan.memory_mib, plan.boot_s, boots_in_s=0.0)
         cluster.run_until(cluster.all_run, JOIN_S, "every node has joined")
         cluster.run(cluster.settings.keepalive_interval_s)  # everybody has measured
+        for plan in plans:
+            if plan.flushed:
+                self.admin.flush(plan.name)
         for vm in self.scenario.vms:
             self.define(vm.name, vm.home, asdict(vm))
             self._begin(vm)
         cluster.run_until(self._is_as_desired, REST_S, "every VM is as desired")
         cluster.world.start_failures.clear()
         cluster.run(cluster.settings.dead_s + cluster.settings.session_timeout_s + cluster.settings.keepalive_interval_s)
+        for plan in plans:
+            cluster.world.machines[plan.name].bmc.mood = Mood(plan.bmc)
         self._let_go([plan for plan in plans if not plan.on])
         if not self.scenario.external:
             cluster.world.watchers.append(self)
@@ -83,7 +89,7 @@ class Stage:
         elif vm.desired != "stop":
             if vm.desired == "failed":
                 self.cluster.world.start_failures[self.cluster.uuid(vm.name), "*"] = -1
-            self.admin.start(vm.name, vm.home)
+            self.admin.start(vm.name, vm.on or vm.home)
 
     def _is_as_desired(self) -> bool:
         states = all(self.cluster.life(vm.name).state is Domain(vm.desired) for vm in self.scenario.vms)
@@ -160,7 +166,7 @@ class Stage:
 
     def _meant(self, text: str, fallback: str | None) -> str | None:
         node = named(self, text)
-        return fallback if node is None and fallback is not None else node
+        return named(self, fallback) if node is None and fallback is not None else node
 
     def cut(self, node: str, cut: bool) -> None:
         """A node loses, or regains, every connection to ZooKeeper and to other nodes."""

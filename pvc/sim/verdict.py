@@ -109,8 +109,8 @@ def run(
     stage = _stage(scenario, seed, clerk.take, say)
     try:
         stage.play(lambda checkpoint: _checkpoint(stage, clerk, checkpoint))
-    except Broken as broken:
-        sentence = str(broken).splitlines()[0]
+    except AssertionError as broken:  # what must hold at every instant, or the simulator's own sense
+        sentence = (str(broken).splitlines() or ["the simulator contradicts itself"])[0]
         clerk.failed(Breach(stage.now, "what must hold in every cluster", sentence))
     else:
         _finish(stage, clerk)

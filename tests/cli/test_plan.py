@@ -1,0 +1,49 @@
+"""`pvc plan` and `pvc sim record`: on a snapshot of the cluster, and without a write."""
+
+import json
+
+
+def up(pvc, name, node):
+    assert pvc("vm", "define", pvc.file(name), "--home", node).code == 0
+    assert pvc("vm", "start", name).code == 0
+
+
+def test_it_says_what_would_happen_and_how_old_that_is_and_changes_nothing(pvc, world):
+    up(pvc, "web", "hv1")
+    before = world.small.ensemble.zxid
+    told = pvc("plan", "fail", "hv1")
+    assert told.code == 0, told.err
+    assert "If hv1 lost its power:" in told.out
+    assert "web ends on hv1: its host lost its power" in told.out
+    assert "hv1: its power is proven off" in told.out
+    assert "No VM would stay down." in told.out
+    assert "This was read " in told.out
+    assert world.small.ensemble.zxid == before
+
+
+def test_it_says_the_same_to_programs(pvc):
+    up(pvc, "web", "hv1")
+    said = json.loads(pvc("plan", "flush", "hv1", "-o", "json").out)
+    assert said["fates"][0]["before"] == "hv1"
+    assert said["fates"][0]["after"] in ("hv2", "hv3")
+    assert said["down"] == []
+    assert "moments:" in pvc("plan", "migrate", "web", "hv2", "-o", "yaml").out
+
+
+def test_what_is_not_there_gets_the_nearest_name(pvc):
+    refused = pvc("plan", "fail", "hv9")
+    assert refused.code == 3
+    assert 'no node called "hv9"' in refused.err
+
+
+def test_a_plan_that_would_be_refused_ends_with_1(pvc):
+    up(pvc, "web", "hv1")
+    assert pvc("plan", "migrate", "web", "hv1").code == 1
+
+
+def test_the_cluster_is_recorded_as_a_scenario(pvc, tmp_path):
+    up(pvc, "web", "hv1")
+    file = tmp_path / "mine.json"
+    assert pvc("sim", "record", str(file)).code == 0
+    assert [vm["name"] for vm in json.loads(file.read_text())["vms"]] == ["web"]
+    assert pvc("sim", "run", str(file)).code == 0
