@@ -9,7 +9,7 @@ from pvc.cli.following import dry_run_option, ended, follow, show_plan, waiting_
 from pvc.cli.group import Lazy, LazyGroup
 from pvc.cli.names import complete_nodes
 from pvc.cli.node_argument import node_argument
-from pvc.cli.node_fence import fence
+from pvc.cli.node_fence import fence, fence_test
 from pvc.cli.output import answer, confirm, is_data, output, reason_option, yes_option
 
 COMMANDS = {
@@ -120,3 +120,4 @@ def remove(name: str, yes: bool, form: str) -> None:
 
 
 node.add_command(fence)
+node.add_command(fence_test)

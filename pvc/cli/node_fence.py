@@ -1,4 +1,4 @@
-"""`pvc node fence`: what an admin does about a node that is lost."""
+"""`pvc node fence` and `fence-test`: what an admin does about a node that is lost, and before one is."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import click
 
 from pvc.cli.access import access
 from pvc.cli.following import ended, follow
-from pvc.cli.output import confirm_name, reason_option, yes_option
+from pvc.cli.output import Cell, confirm_name, output, print_json, print_table, reason_option, yes_option
 from pvc.cli.screen import say
 
 
@@ -60,3 +60,49 @@ def _lost(cluster: Any, name: str) -> str:
         what = f"started on {others[0]}" if others else "no other node can take it now: it would wait"
         lines.append(f"  {record.name}: {what if record.life.want == 'start' else f'wanted {record.life.want}'}")
     return "\n".join(lines)
+
+
+@click.command("fence-test")
+@click.argument("name", metavar="[NODE]", required=False)
+@click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, metavar="SECONDS", help="Wait no longer.")
+@output("table", "json")
+def fence_test(name: str | None, timeout: float, form: str) -> None:
+    """Test whether nodes could be fenced: every daemon reads the power of NODE, or of all nodes, by its fence device.
+
+    Nothing is switched. It ends with 1 when a device does not answer, is not believed, or does not exist.
+
+    \b
+    pvc node fence-test
+    pvc node fence-test hv3
+    """
+    with access().cluster() as cluster:
+        tested = cluster.test_devices(name, timeout)
+    if form == "json":
+        print_json({"tests": [_test_json(one) for one in tested]})
+    else:
+        print_table(("NODE", "ASKED BY", "METHOD", "READS", "VERDICT"), map(_test_row, tested), "No node has a fence device.")
+    if not all(one.said is not None and one.said.works for one in tested):
+        click.get_current_context().exit(1)
+
+
+def _test_json(one: Any) -> dict[str, Any]:
+    said = one.said
+    if said is None:
+        return {"node": None, "tester": one.tester, "answered": False, "works": False}
+    known = {"node": said.node, "tester": one.tester, "answered": True, "works": said.works}
+    return {**known, "method": said.method, "reading": said.reading, "fault": said.fault}
+
+
+def _test_row(one: Any) -> list[Cell | str]:
+    said = one.said
+    if said is None:
+        return ["-", one.tester, "-", "-", Cell(f"{one.tester} did not answer in time", "yellow")]
+    if said.works:
+        return [said.node, one.tester, str(said.method), str(said.reading), Cell("works", "green")]
+    if said.fault:
+        verdict = f"not believed: {said.fault}"
+    elif said.method.has_device:
+        verdict = f"does not answer: {one.tester} could not fence {said.node}"
+    else:
+        verdict = "no device: only its watchdog, or an operator, can tell that it is off"
+    return [said.node, one.tester, str(said.method), str(said.reading), Cell(verdict, "red")]

@@ -161,6 +161,11 @@ def node_note(node: NodeNow) -> str:
         notes.append(f"{record.fence.reason} (since {since(record.fence.since)})" if record.fence.reason else f"held by {record.life.by}")
     if node.alive and node.stats is not None and not node.stats.libvirt:
         notes.append("its libvirt does not answer")
+    if isinstance(record, NodeRecord) and not record.fencing.works:
+        device = f"its fence device is not believed: {record.fencing.fault}" if record.fencing.fault else "it has no fence device"
+        notes.append(f"its watchdog resets it after {record.fencing.reset_s} s" if record.fencing.reset_s else device)
+    elif node.unfenceable_from:
+        notes.append(f"it could not be fenced from {', '.join(node.unfenceable_from)}")
     return "; ".join(notes)
 
 

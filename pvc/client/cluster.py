@@ -12,6 +12,7 @@ from typing import Any
 
 from pvc.client.config_commands import ConfigCommands
 from pvc.client.deciding import Possibility, possibilities
+from pvc.client.device_tests import DeviceTesting, Tested
 from pvc.client.ear import Ear
 from pvc.client.fence_commands import FenceCommands
 from pvc.client.fence_wait import ShotWait
@@ -195,6 +196,10 @@ class Cluster:
     def order_shot(self, name: str, why: str = "") -> Told:
         """Have a lost node shot now, whatever brakes others."""
         return self.fences.order(name, why)
+
+    def test_devices(self, name: str | None = None, timeout_s: float = 60.0) -> tuple[Tested, ...]:
+        """Have every daemon read the power of this node, or of all, by its device; nothing is switched."""
+        return DeviceTesting(self.reader, self.waiting).test(name, timeout_s)
 
     def confirm_off(self, name: str, why: str) -> Told:
         """Give one's word that a node is off; what it owned is recovered."""

@@ -1,9 +1,10 @@
 """The cluster as a client reads it: nodes with their statistics, VMs, and what follows from them for a decision."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pvc.cluster import znodes
+from pvc.cluster.device_tests import DeviceTests, decode_tests
 from pvc.cluster.evidence import Relied, Seen
 from pvc.cluster.formats import decode_config, decode_domain, decode_history, decode_node, decode_progress, decode_stats
 from pvc.cluster.names import is_name, is_uuid
@@ -40,6 +41,8 @@ class NodeNow:
     alive: bool
     stats: NodeStats | None = None
     progress: tuple[Leaving, ...] = ()
+    unfenceable_from: tuple[str, ...] = ()
+    """The nodes whose daemons got no answer from its fence device when they last tested it, or none to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,12 @@ class Reader:
         """The cluster and its nodes, with their statistics and with all VMs where that is asked for."""
         names = [name for name in self.store.children(znodes.NODES, sync=True) or () if is_name(name)]
         alive = frozenset(self.store.children(znodes.ALIVE) or ())
-        measured = [path(name) for name in names for path in (znodes.stats, znodes.progress)] if stats else []
+        measured = [path(name) for name in names for path in (znodes.stats, znodes.progress, znodes.device_tests)] if stats else []
         uuids = [uuid for uuid in self.store.children(znodes.DOMAINS) or () if is_uuid(uuid)] if domains else []
         paths = [znodes.CONFIG, *map(znodes.node, names), *measured, *map(znodes.domain, uuids)]
         found = self.store.read_many(paths)
         nodes = {name: _node(name, znode, alive, found) for name in names if (znode := found[znodes.node(name)])}
+        nodes = {name: replace(node, unfenceable_from=_unfenceable_from(name, nodes, found)) for name, node in nodes.items()}
         vms = {uuid: Seen(decode_domain(uuid, znode.data), znode.version) for uuid in uuids if (znode := found[znodes.domain(uuid)])}
         return Snapshot(_config(found[znodes.CONFIG]), nodes, vms)
 
@@ -169,6 +173,16 @@ def readable(seen: Seen[Vm] | None, name: str) -> Seen[DomainRecord]:
     if isinstance(record, DomainOutline):
         raise PvcError(f"{name} is written in version {record.version} of its format, which this PVC does not know", "use a newer pvc")
     return Seen(record, seen.version)
+
+
+def _unfenceable_from(name: str, nodes: Mapping[str, NodeNow], found: Mapping[str, Znode | None]) -> tuple[str, ...]:
+    testers = []
+    for tester, node in nodes.items():
+        znode = found.get(znodes.device_tests(tester))
+        tests = None if znode is None or not node.alive or tester == name else decode_tests(tester, znode.data)
+        if isinstance(tests, DeviceTests) and any(one.node == name and not one.works for one in tests.results):
+            testers.append(tester)
+    return tuple(sorted(testers))
 
 
 def _config(znode: Znode | None) -> Seen[ClusterConfig]:

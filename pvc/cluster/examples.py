@@ -1,5 +1,6 @@
 """Examples of every record, for `docs/znodes.md`, and a program in it that does without PVC: both are tried by tests."""
 
+from pvc.cluster.device_tests import DeviceTest, DeviceTests
 from pvc.cluster.records import (
     Boot,
     ClusterConfig,
@@ -14,7 +15,7 @@ from pvc.cluster.records import (
     NodeStats,
     Progress,
 )
-from pvc.fsm.states import Daemon, Domain, Handover, Kind, Migration, Want
+from pvc.fsm.states import Daemon, Domain, Handover, Kind, Migration, Power, Want
 from pvc.fsm.views import Life, NodeLife
 
 UUID = "6f1c0a52-8a0e-4c7e-9f60-0d2c5a0b6a11"
@@ -64,6 +65,10 @@ HISTORY = History(
         HistoryEntry(AT, "web1", "migration", "asked", "accepted", "accept", "target", "node2", "It has room.", "node2-4-51"),
     )
 )
+TESTS = DeviceTests(
+    "ann-3f", "ann-3f", "2026-11-22T09:15:00+00:00",
+    (DeviceTest("node1", FenceMethod.ipmi, Power.on), DeviceTest("node2", FenceMethod.ipmi, Power.silent)),
+)  # fmt: skip
 PROGRESS = Progress((Leaving(UUID, "op-77ab", 4.2, 4112, 980, 701.5, 2, 0, 140),))
 XML = "<domain type='kvm'>…</domain>"
 

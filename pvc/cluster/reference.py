@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from pvc.cluster import examples, formats, schemas, znodes
+from pvc.cluster import device_tests, examples, formats, schemas, znodes
 from pvc.cluster.codec import Kind, Maybe, Several
 from pvc.cluster.fields import REQUIRED, Field, Object
 from pvc.cluster.names import NAME_RULE, TOKEN_RULE, UUID_RULE
@@ -81,6 +81,7 @@ EXAMPLES = {
     "node": formats.encode_node(examples.NODE),
     "stats": formats.encode_stats("node1", examples.STATS),
     "progress": formats.encode_progress("node1", examples.PROGRESS),
+    "fence-tests": device_tests.encode_tests("node1", examples.TESTS),
     "boot": formats.encode_boot("node1", examples.BOOT),
     "history": formats.encode_history("", examples.HISTORY),
 }
@@ -90,6 +91,7 @@ FIELDS = {
     "node": schemas.NODE,
     "stats": schemas.STATS,
     "progress": schemas.PROGRESS,
+    "fence-tests": device_tests.FIELDS,
     "boot": schemas.BOOT,
     "history": schemas.HISTORY,
 }

@@ -12,6 +12,7 @@ from pvc.cluster.records import ClusterConfig, NodeRecord
 from pvc.cluster.store import Broken, Changed, Connection, State
 from pvc.cluster.store import Event as StoreEvent
 from pvc.core.events import Due, Event, HypervisorLost, Inventory
+from pvc.daemon.device_tests import DeviceTester
 from pvc.daemon.notify import Notifier
 from pvc.daemon.surroundings import NodeHypervisor
 from pvc.daemon.timer import MonotonicTimer
@@ -46,6 +47,7 @@ class CoreLoop:
         left: Callable[[bool], None],
         failed: Callable[[str], None],
         news: Callable[[], None],
+        tests: DeviceTester,
     ) -> None:
         self.turns = 0
         self._agent = agent
@@ -57,6 +59,7 @@ class CoreLoop:
         self._left: Callable[[bool], None] | None = left
         self._failed = failed
         self._news = news
+        self._tests = tests
         self._libvirt = True  # the preflight has just asked it
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
 
@@ -108,6 +111,9 @@ class CoreLoop:
                 self._connection(item)
             case Changed(path=znodes.CONFIG):
                 self._same_cluster(item)
+            case Changed(path=path) if path == self._tests.path:
+                self._tests.changed(item)
+                return
             case Broken(why=why):
                 raise PvcError(f"the ZooKeeper client cannot go on: {why}")
             case Due(wait=name) if name == PRECOPY:

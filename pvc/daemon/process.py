@@ -25,6 +25,7 @@ from pvc.cluster.store import NotConnected
 from pvc.core.events import Event, StatsSeen, StopAsked
 from pvc.daemon import machine
 from pvc.daemon.deadman import Deadman
+from pvc.daemon.device_tests import DeviceTester
 from pvc.daemon.keepalive import Keepalive
 from pvc.daemon.logs import AgentLog
 from pvc.daemon.loop import CoreLoop
@@ -63,7 +64,8 @@ class NodeDaemon:
         self._closing = threading.Event()
         self._store = ZooKeeperStore(options(config))
         self._timer = MonotonicTimer(self._inbox.put)
-        self._power = PowerPool(config.fence_of, self._inbox.put, entitled=self._entitled)
+        self._tests = DeviceTester(config.node, self._store, config.fence_of, token=lambda: self._agent.executor.token, now=_now)
+        self._power = PowerPool(config.fence_of, self._inbox.put, entitled=self._entitled, distrusted=self._tests.distrusted)
         self._log = AgentLog()
         calls = Calls(self._xml_of, self._address_of, self._inbox.put, self._log.say)
         self._hypervisor = make_hypervisor(config, ready.boot, calls)
@@ -100,7 +102,7 @@ class NodeDaemon:
             power=self._power,
             timer=self._timer,
             log=self._log,
-            now=lambda: datetime.now(UTC).isoformat(timespec="seconds"),
+            now=_now,
             settings=config.settings,
         )
         agent.put(StatsSeen(first))
@@ -117,6 +119,7 @@ class NodeDaemon:
             left=self._notices.put,
             failed=self._notices.put,
             news=lambda: self._keepalive.hurry(),
+            tests=self._tests,
         )
 
     def _serve_metrics(self) -> None:
@@ -142,7 +145,7 @@ class NodeDaemon:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
         except NotConnected as error:
             raise PvcError(f"ZooKeeper: {error.message}", error.next_step) from error
-        for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, self._deadman, self._chores):
+        for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, self._tests, self._deadman, self._chores):
             part.start()
         self._notifier.ready()
         try:
@@ -208,6 +211,7 @@ class NodeDaemon:
         self._progress.close(CLOSE_S)
         self._core.close(CLOSE_S)
         self._power.close()
+        self._tests.close()
         self._timer.close()
         self._hypervisor.close()
         self._remember()
@@ -257,6 +261,10 @@ class NodeDaemon:
         if isinstance(record, NodeRecord) and record.migration_address:
             return record.migration_address
         return node
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _take_notice(number: int, frame: FrameType | None) -> None:

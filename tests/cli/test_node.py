@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pvc.core import events as e
+from tests.client.test_fences import daemons_answer
 from tests.client.world import World
 
 
@@ -99,6 +100,16 @@ def test_a_word_that_a_node_is_off_is_typed_and_kept(pvc, world):
     assert "If hv2 is not off, they will run twice" in done.err
     kept = json.loads(pvc("node", "info", "hv2", "-o", "json").out)["node"]["fence"]["reason"]
     assert "anna@desk gave their word that it is off: dark" in kept
+
+
+def test_a_test_of_the_devices_says_who_could_fence_whom(pvc, world):
+    world.idles = [lambda: daemons_answer(world, "hv1", "hv2", "hv3", works=False)]
+    shown = pvc("node", "fence-test", "hv2")
+    assert (shown.code, shown.out.splitlines()[1].split()[:4]) == (1, ["hv2", "hv1", "ipmi", "silent"])
+    assert "it could not be fenced from hv1, hv3" in pvc("node", "list").out
+    world.idles = [lambda: daemons_answer(world, "hv1", "hv2", "hv3", works=True)]
+    found = pvc("node", "fence-test", "-o", "json")
+    assert (found.code, [one["works"] for one in json.loads(found.out)["tests"]]) == (0, [True] * 6)
 
 
 # ---- the cluster

@@ -2,6 +2,10 @@
 
 import pytest
 
+from pvc.cluster import znodes
+from pvc.cluster.device_tests import DeviceTest, DeviceTests, decode_tests, encode_tests
+from pvc.cluster.records import FenceMethod
+from pvc.cluster.store import Set
 from pvc.core import events as e
 from pvc.errors import NotFound, Refused, UsageProblem
 from pvc.fsm.states import Daemon, Domain, Effect, Fence, Power
@@ -92,3 +96,22 @@ def test_an_order_whose_shot_proves_nothing_is_said_and_not_repeated_at_once(clu
 def test_a_node_that_answers_is_not_shot_by_order(cluster):
     with pytest.raises(Refused, match="hv2 holds its session"):
         cluster.order_shot("hv2")
+
+
+def daemons_answer(world, *names, works):
+    """These daemons answer whoever asks for a test."""
+    for name in names:
+        path, found = znodes.device_tests(name), world.small.client.read(znodes.device_tests(name))
+        asked = decode_tests(name, found.data).asked
+        results = (DeviceTest("hv1", FenceMethod.ipmi, Power.on), DeviceTest("hv2", FenceMethod.ipmi, Power.on if works else Power.silent))
+        world.small.client.multi([Set(path, encode_tests(name, DeviceTests(asked, asked, "now", results)), found.version)])
+
+
+def test_every_daemon_is_asked_what_it_reads_and_who_does_not_answer_is_named(cluster, world):
+    world.idles = [lambda: daemons_answer(world, "hv1", "hv3", works=False)]
+    found = cluster.test_devices("hv2", 20)
+    assert [(one.tester, one.said and one.said.works) for one in found] == [("hv1", False), ("hv3", False), ("hv2", None)]
+    assert cluster.nodes()["hv2"].unfenceable_from == ("hv1", "hv3")
+    world.idles = [lambda: daemons_answer(world, "hv1", "hv2", "hv3", works=True)]
+    assert len(cluster.test_devices()) == 6
+    assert cluster.nodes()["hv2"].unfenceable_from == ()

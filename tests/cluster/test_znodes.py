@@ -19,6 +19,7 @@ PATHS = {
     "/nodes/<node>/domains/<uuid>": znodes.index_entry("n1", UUID),
     "/nodes/<node>/events": znodes.events("n1"),
     "/nodes/<node>/progress": znodes.progress("n1"),
+    "/nodes/<node>/fence-tests": znodes.device_tests("n1"),
     "/domains/<uuid>": znodes.domain(UUID),
     "/domains/<uuid>/g-<gen>": znodes.generation(UUID, "first"),
     "/domains/<uuid>/xml": znodes.xml(UUID),
@@ -44,7 +45,8 @@ def test_every_parent_is_declared():
     assert {path.rpartition("/")[0] or "/" for path in declared} <= {*declared, "/"}
 
 
-NAMED = [znodes.name, znodes.alive, znodes.boot, znodes.node, znodes.stats, znodes.index, znodes.events, znodes.progress]
+OF_A_NODE = [znodes.alive, znodes.boot, znodes.node, znodes.stats, znodes.index, znodes.events, znodes.progress, znodes.device_tests]
+NAMED = [znodes.name, *OF_A_NODE]
 
 
 @pytest.mark.parametrize("make", NAMED)
