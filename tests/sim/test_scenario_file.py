@@ -80,6 +80,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         ({"zk": "extern"}, 'zk: no word called "extern"; did you mean "external"?'),
         ({"config": {"keepalive": 1}}, 'config: no key of pvcd.conf called "keepalive"; did you mean "keepalive_interval"'),
         ({"config": {"keepalive_interval": 0}}, "config: keepalive_interval is 0, and no number from 0.2 to 60"),
+        ({"nodes": []}, "nodes is empty: a cluster has one at least"),
+        ({"end": 1e8}, "the file: end is 1e+08 s, and may be 604800 s at most"),
         ({"end": -1}, "the file: end is -1, and no number from 0 on"),
         ({"steps": [{"do": "power_off"}]}, 'step 1 (power_off): "at" is missing'),
         (step(do="power_of", node="hv1"), 'step 1: no verb called "power_of"; did you mean "power_off" or "power_on"'),
