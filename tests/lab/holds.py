@@ -4,8 +4,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lab import Host, Lab, wait_until
 from lab.guests import guest_uuid
@@ -39,6 +40,12 @@ class Holds:
     def copies(self) -> dict[str, int]:
         """Where a QEMU of it is, running or not, and its process id."""
         return {guest.host: guest.pid for guest in self.lab.guests() if guest.uuid == self.uuid}
+
+    @contextmanager
+    def asked(self, role: str) -> Iterator[Any]:
+        """It as libvirt of this host has it, over a connection that stays: what is asked often must not take a process each time."""
+        with connected(self.host(role)) as connection:
+            yield connection.lookupByUUIDString(self.uuid)
 
     def let_go(self) -> None:
         """Let go of everything that may still be held."""
@@ -109,6 +116,18 @@ class Holds:
         return self.dropped("source", f"output ip daddr {self.host('target').address} tcp dport {LIBVIRT_PORT}")
 
 
+@contextmanager
+def connected(host: Host) -> Iterator[Any]:
+    """A connection to the libvirt of a host, by a path that no cut concerns."""
+    library = names().library
+    connection = library.open(f"qemu+unix:///system?socket={host.directory / 'root/run/libvirt/libvirt-sock'}")
+    try:
+        yield connection
+    finally:
+        with suppress(library.libvirtError):  # its libvirtd may have been killed
+            connection.close()
+
+
 class Switchover:
     """The moment at which libvirt has stopped a guest at its source for the switchover, as libvirt tells it."""
 
@@ -117,10 +136,11 @@ class Switchover:
         self.reached = threading.Event()
 
     def __enter__(self) -> "Switchover":
-        library = names().library
-        socket = self._held.host("source").directory / "root/run/libvirt/libvirt-sock"
-        self._connection = library.open(f"qemu+unix:///system?socket={socket}")
-        self._number = self._connection.domainEventRegisterAny(None, library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._heard, None)
+        lifecycle = names().library.VIR_DOMAIN_EVENT_ID_LIFECYCLE
+        with ExitStack() as opened:
+            self._connection = opened.enter_context(connected(self._held.host("source")))
+            self._number = self._connection.domainEventRegisterAny(None, lifecycle, self._heard, None)
+            self._opened = opened.pop_all()
         return self
 
     def _heard(self, connection: object, domain: object, event: int, detail: int, opaque: object) -> None:
@@ -134,12 +154,9 @@ class Switchover:
         assert self.reached.wait(REACH_S), "it never came to the switchover"
 
     def __exit__(self, *_: object) -> None:
-        library = names().library
-        try:
+        with suppress(names().library.libvirtError):  # its libvirtd may have been killed
             self._connection.domainEventDeregisterAny(self._number)
-            self._connection.close()
-        except library.libvirtError:
-            pass  # its libvirtd was killed
+        self._opened.close()
 
 
 def _gates(host: Host) -> Path:

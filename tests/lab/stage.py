@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lab import Host, Lab, wait_until
 from lab.watch import Watcher
@@ -22,7 +23,7 @@ from tests.lab.record import REACH_S, Record
 # A guest is lost when it has not come up again by then, on a machine that has little left.
 END_S = 120
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
-FAST_MIB_S, MEDIUM_MIB_S, SLOW_MIB_S = "1000", "25", "1"
+FAST_MIB_S, MEDIUM_MIB_S, SLOW_MIB_S = 1000, 25, 1
 
 
 class Stage(Holds):
@@ -196,27 +197,23 @@ class Stage(Holds):
 
         `ask` is what brings it about, when that is not the command to migrate.
         """
-        source = self.host("source")
-        source.virsh("migrate-setspeed", self.name, MEDIUM_MIB_S if left_mib else SLOW_MIB_S)
-        (ask or self.migrate)()
-        self.reach(phase=Migration.moving)
-        wait_until(lambda: 0 < self._left_mib() < (left_mib or float("inf")), REACH_S, "it copies")
-        source.virsh("migrate-setspeed", self.name, SLOW_MIB_S)
+        with self.asked("source") as domain:
+            domain.migrateSetMaxSpeed(MEDIUM_MIB_S if left_mib else SLOW_MIB_S)
+            (ask or self.migrate)()
+            self.reach(phase=Migration.moving)
+            # Slower and slower: on a machine that has little left the moment must not pass while this process waits for its turn.
+            for below, speed in ((2 * left_mib, 8), (left_mib, SLOW_MIB_S)) if left_mib else ((float("inf"), SLOW_MIB_S),):
+                wait_until(lambda below=below: 0 < _left_mib(domain) < below, REACH_S, "it copies")
+                domain.migrateSetMaxSpeed(speed)
         try:
             yield
         finally:
             self.faster()
 
-    def _left_mib(self) -> float:
-        """How much of it libvirt has yet to copy; 0 where that is not known yet."""
-        shown = self.host("source").virsh("domjobinfo", "--rawstats", self.name, check=False)
-        left = [line.split(": ")[1] for line in shown.splitlines() if line.startswith("memory_remaining:")]
-        return int(left[0]) / 2**20 if left else 0.0
-
     def faster(self) -> None:
         """Let what is being copied come to its end."""
         if self.host("source").libvirt_answers:
-            self.host("source").run("virsh", "migrate-setspeed", self.name, FAST_MIB_S, check=False)
+            self.host("source").run("virsh", "migrate-setspeed", self.name, str(FAST_MIB_S), check=False)
 
     # -- How it ends ---------------------------------------------------------------------------------------------------
 
@@ -244,6 +241,11 @@ class Stage(Holds):
         """It goes on counting where it is."""
         before = len(self.lab.ticks(self.name))
         wait_until(lambda: len(self.lab.ticks(self.name)) > before, REACH_S, f"{self.name} ticks on")
+
+
+def _left_mib(domain: Any) -> float:
+    """How much of a guest libvirt has yet to copy; 0 where that is not known yet."""
+    return domain.jobStats().get("memory_remaining", 0) / 2**20
 
 
 def _takes_vms(node: NodeNow) -> bool:
