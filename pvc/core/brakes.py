@@ -28,6 +28,11 @@ def minority(nodes: Nodes) -> str:
     return f"only {alive} of {len(unproven)} nodes answer: this may be a network fault, and a shot needs a majority"
 
 
+def just_regained(settling: bool) -> str:
+    """What was cut off together comes back one by one: the first must not make the majority that shoots the rest (H60)."""
+    return "a majority answers again since a moment ago: others may be on their way back" if settling else ""
+
+
 def another_shot(nodes: Nodes, victim: Node, most: int) -> str:
     """No more than so many shots are in flight at a time: what looks like many dead nodes is more often something else."""
     shot = sorted(name for name, facts in nodes.items() if name != victim and facts.life.fence is Fence.shot)

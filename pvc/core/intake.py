@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from pvc.cluster.records import DomainOutline, DomainRecord, NodeRecord, NodeStats, Unreadable
 from pvc.core import events as e
+from pvc.core.brakes import minority
 from pvc.core.known import Known, KnownDomain, KnownNode
 from pvc.core.waits import Spell, absence_waits, domain_wait, fence_wait, reading_wait
 from pvc.fsm.states import Domain, Fence, Guest, Job, Migration, Power
@@ -62,6 +63,7 @@ class Intake:
         for name in names:
             self._node(name).seen_alive = True
         self._count_absences()
+        self._weigh()
         return self._everything() if changed else ()
 
     def _count_absences(self) -> None:
@@ -73,6 +75,17 @@ class Intake:
                 for spell in absence_waits(name, node.absences, self.known.settings):
                     self._wait(spell)
             node.away = away
+
+    def _weigh(self) -> None:
+        """Once a majority answers again, those that are not back yet have the time of the saving throws."""
+        known = self.known
+        if not known.joined:
+            return  # not everything may have been read
+        short = bool(minority(known.facts()))
+        if known.short and not short:
+            known.regained, known.settling = known.regained + 1, True
+            self._wait((f"{known.me} majority {known.regained}", known.settings.throws_s))
+        known.short = short
 
     def _node_seen(self, event: e.NodeSeen) -> Iterable[str]:
         node = self._node(event.name)
@@ -86,6 +99,8 @@ class Intake:
             node.reading, node.readings, node.asked = Power.unread, 0, None
         if self.known.alive:
             self._count_absences()
+            if before != after:
+                self._weigh()
         if after is not None and after.fence is Fence.none:
             node.begin_anew()
         if not (node.seen_alive or node.graced) and after is not None:
@@ -194,6 +209,9 @@ class Intake:
             return [*(domain_key(uuid) for uuid in sorted(self.known.passed_on)), node_key(self.me)]
         if rest == "session":
             self.known.session_is_old = True
+            return [node_key(name) for name in self.known.nodes]
+        if rest == f"majority {self.known.regained}":
+            self.known.settling = False
             return [node_key(name) for name in self.known.nodes]
         node = self.known.nodes.get(subject)
         if node is not None and rest == "grace":

@@ -16,7 +16,7 @@ from pvc.cluster.records import (
     OnPoweroff,
     Unreadable,
 )
-from pvc.core.brakes import another_shot, minority, unshootable
+from pvc.core.brakes import another_shot, just_regained, minority, unshootable
 from pvc.core.facts import Local, NodeFacts, Options, Self, Watch
 from pvc.core.policy import Ranking, preferring, rank, with_recorded
 from pvc.core.settings import Settings
@@ -108,6 +108,9 @@ class Known:
     stopping: bool = False
     inventory: bool = False
     session_is_old: bool = False  # this session has lasted for a full dead time
+    short: bool = False  # fewer than a majority of the nodes answer
+    regained: int = 0  # how often a majority answered again
+    settling: bool = False  # it has just done so
     attended: frozenset[str] = frozenset()  # the guests here, whose records are watched for that
     measured: bool = False  # the statistics of all nodes were read a moment ago
     passed_on: set[str] = field(default_factory=set)  # the VMs that were given another target by these statistics
@@ -274,7 +277,7 @@ class Known:
         if not self.nodes[name].seen_alive:
             return f"{self.me} has not seen {name} alive yet: it may be booting"
         facts = self.facts()
-        return minority(facts) or another_shot(facts, name, self.settings.parallel_shots)
+        return minority(facts) or just_regained(self.settling) or another_shot(facts, name, self.settings.parallel_shots)
 
     def takes_work(self) -> bool:
         """Whether this daemon may decide about VMs and other nodes at all."""

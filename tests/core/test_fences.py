@@ -117,6 +117,25 @@ def test_one_node_is_shot_at_a_time():
     assert core.known.brake("hv5") == ""
 
 
+def test_the_first_to_come_back_is_not_the_majority_that_shoots_the_others():
+    core = working(("hv1", "hv2", "hv3", "hv4"))
+    core.on(e.ConfigSeen(CONFIG, 2))
+    core.known.session_is_old = True
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    assert "only 2 of 4 nodes answer" in core.known.brake("hv3")
+    answers = core.on(e.AliveSeen(frozenset({"hv1", "hv2", "hv4"})))
+    (wait,) = [name for name in waits(answers) if "majority" in name]
+    assert waits(answers)[wait] == SETTINGS.throws_s
+    assert "a majority answers again since a moment ago" in core.known.brake("hv3")
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    answers = core.on(e.AliveSeen(frozenset({"hv1", "hv2", "hv4"})))
+    core.on(e.Due(wait))
+    assert "a majority answers again" in core.known.brake("hv3"), "that was the time before"
+    core.on(e.Due(next(name for name in waits(answers) if "majority" in name)))
+    assert core.known.brake("hv3") == ""
+
+
 def test_why_a_node_is_not_shot_is_said_once():
     core = working()
     lost(core)

@@ -85,14 +85,14 @@ def test_two_of_three_lose_their_power(ward_of):
 
 
 def test_half_of_the_nodes_are_cut_off(ward_of):
-    """It may be the network that is dead, and not they: nobody is shot, and all goes on when it is back."""
-    ward = ward_of(4)
+    """It may be the network that is dead, and not they: nobody is shot, also not by the first to be back, and all goes on."""
+    ward = ward_of(4, throws_ticks="10")
     for name, host in (("web", "hv1"), ("db", "hv2"), ("www", "hv3")):
         ward.up(name, host)
     with ward.cut("hv1", "hv2"):
         for host in ("hv1", "hv2"):
             ward.reach_fence(host, Fence.throws)
-        ward.keepalives("hv3", 20)
+        ward.keepalives("hv3", 25)
         assert [ward.node(host).fence for host in ("hv1", "hv2")] == [Fence.throws, Fence.throws]
         for name, host in (("web", "hv1"), ("db", "hv2"), ("www", "hv3")):
             ward.stays(name, host)
