@@ -3,9 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +11,12 @@ from typing import TextIO
 
 import click
 
-from pvc.cli.access import Access
 from pvc.cli.explore import explore
 from pvc.cli.group import Group
 from pvc.cli.plan import record
 from pvc.cli.scenarios import run_files
 from pvc.cli.screen import say
-from pvc.client.cluster import Cluster
+from pvc.cli.shell import SimAccess, shell
 from pvc.errors import PvcError
 from pvc.sim.cluster import SimCluster
 from pvc.sim.demo import VMS, Chapter, Happens, Holds, Step, Typed, story
@@ -41,24 +38,8 @@ def sim() -> None:
     pvc sim demo
     pvc sim run FILE.json
     pvc sim explore --seeds 1000
+    pvc sim shell
     """
-
-
-@dataclass
-class SimAccess(Access):
-    """The way to a simulated cluster."""
-
-    simulated: SimCluster = field(default_factory=SimCluster)
-
-    @contextmanager
-    def cluster(self, *, create_root: bool = False) -> Iterator[Cluster]:
-        """A client of it, whose waiting lets virtual time pass."""
-        store, ear = self.simulated.client_store(), self.simulated.ear()
-        store.start(ear.hear)
-        try:
-            yield Cluster(store, self.who, ear, now=self.simulated.wall)
-        finally:
-            store.close()
 
 
 class Teller:
@@ -197,3 +178,4 @@ def _sum_up(simulated: SimCluster, seconds: float) -> None:
 sim.add_command(run_files)
 sim.add_command(explore)
 sim.add_command(record)
+sim.add_command(shell)

@@ -33,7 +33,7 @@ def test_the_story_comes_out_as_told(told):
         "hv1 is flushed.",
         "db1 cannot migrate: hv1 cannot take it: it is flushed",
         "hv1 is ready.",
-        "reads the power of hv1: off, twice",
+        "hv1 is confirmed off, by",
         "orders the power of hv2 off",
         "hv2: node dead -> fencing",
         "ok web1 and web2 run elsewhere",
