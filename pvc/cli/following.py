@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pvc.cli.output import narrates
-from pvc.cli.screen import say, width
+from pvc.cli.screen import hanging, say, width
 from pvc.errors import PvcError
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def show_plan(form: str, what: str, name: str, plan: "Plan") -> None:
 
 def _tell_plan(what: str, plan: "Plan") -> None:
     say(click.style(f"{what} {'is possible' if plan.possible else 'is not possible'}. Nothing was changed.", bold=True))
-    for step in plan.steps:
-        say(f"  {step}")
-    for blocker in plan.blockers:
-        say(click.style(f"  in its way: {blocker}", fg="yellow"))
+    told = [(f"  {step}", None) for step in plan.steps] + [(f"  in its way: {blocker}", "yellow") for blocker in plan.blockers]
+    for text, colour in told:
+        for line in hanging("  ", text.lstrip(), width()):
+            say(click.style(line, fg=colour) if colour else line)
 
 
 def follow(wait: Callable[[Callable[[str], None]], str], what: str, undo: str, *, tell: bool = True) -> str:
