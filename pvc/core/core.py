@@ -106,6 +106,7 @@ class Core(Intake):
         self.known.joined = False
         for node in self.known.nodes.values():
             node.reading, node.readings, node.asked, node.stale = Power.unread, 0, None, False
+            node.claims, node.resetting, node.reset = node.claims + 1, False, False
 
     def _count_anew(self) -> None:
         """Who was not connected could not see anybody live: the absence of others counts from now, and shots wait (H60)."""
@@ -247,6 +248,8 @@ class Core(Intake):
 
 
 def _why(known: KnownDomain | KnownNode, move: Move) -> str:
+    if isinstance(known, KnownNode) and known.reset and move.row.trigger == "prove":
+        return f"{move.row.why} Its watchdog has reset it: the time that it announced is over."
     if isinstance(known, KnownNode):
         return f"{move.row.why} {READS[known.reading]}" if move.row.trigger in ("declare", "miss") and known.reading in READS else ""
     if move.row.trigger not in TROUBLED:

@@ -97,6 +97,7 @@ class Intake:
         after = event.record.life if isinstance(event.record, NodeRecord) else None
         if after is not None and after.by != self.me:  # a reading counts only for the claim under which it was asked for
             node.reading, node.readings, node.asked = Power.unread, 0, None
+        self._count_reset(event.name, node)
         if self.known.alive:
             self._count_absences()
             if before != after:
@@ -107,6 +108,20 @@ class Intake:
             node.graced = True
             self.answers.append(e.Wait(f"{event.name} grace", self.known.settings.boot_grace_s))
         return self._everything() if before != after else [node_key(event.name)]
+
+    def _count_reset(self, name: str, node: KnownNode) -> None:
+        """Count the time of a watchdog from when this daemon has the fence.
+
+        A record under a fence shows a node without a session. Only the holder changes it as long as the node does not join, and whoever
+        proves checks its version: so from the first such record to the proof the node had no session, whatever was missed in between.
+        """
+        record = node.record
+        mine = isinstance(record, NodeRecord) and record.life.by == self.me and record.life.fence is not Fence.none
+        if not mine:
+            node.claims, node.resetting, node.reset = node.claims + 1, False, False
+        elif isinstance(record, NodeRecord) and record.fencing.reset_s and not node.resetting:
+            node.resetting = True
+            self._wait((f"{name} reset {node.claims}", float(record.fencing.reset_s)))
 
     def _power_read(self, name: str, ticket: int, reading: Power) -> Iterable[str]:
         node = self._node(name)
@@ -219,6 +234,9 @@ class Intake:
             return [node_key(subject)]
         if node is not None and rest.startswith("reading"):
             node.stale = True
+            return [node_key(subject)]
+        if node is not None and node.resetting and rest == f"reset {node.claims}":
+            node.reset = True
             return [node_key(subject)]
         if node is not None and rest == f"passed {node.passed}":
             node.resting = False

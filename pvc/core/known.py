@@ -78,6 +78,9 @@ class KnownNode:
     readings: int = 0
     asked: int | None = None  # the ticket of the transition that ordered a power job in flight
     stale: bool = False
+    claims: int = 0  # how often its fence was another's; so that a wait under an earlier claim is recognised
+    resetting: bool = False  # the time of its watchdog is being counted
+    reset: bool = False  # and is over
     graced: bool = False  # its grace for booting has begun
     passed: int = 0  # how often this daemon has passed its fence on, and whether it still leaves it to others
     resting: bool = False
@@ -222,7 +225,7 @@ class Known:
         node = self.nodes[name]
         read = self.fencing(name).works  # where nobody can be asked, or believed, it may be on
         return Watch(
-            reading=node.reading if read else Power.on,
+            reading=Power.off if self.is_reset(name) else node.reading if read else Power.on,
             stale=node.stale and read,
             busy=node.asked is not None,
             due=self.fence_is_due(node),
@@ -230,6 +233,11 @@ class Known:
             brake=self.brake(name),
             power_back=self.settings.power_back and node.switched < POWER_ON_TRIES,
         )
+
+    def is_reset(self, name: str) -> bool:
+        """Whether its watchdog has reset it by now. One that was stopped by its own word may have disarmed it."""
+        record = self.nodes[name].record
+        return isinstance(record, NodeRecord) and self.nodes[name].reset and record.life.daemon is not Daemon.stop
 
     def fencing(self, name: str) -> Fencing:
         """How a node is fenced; a record of another version does not say, so its device is asked."""

@@ -17,6 +17,7 @@ from pvc.daemon.keys import BY_NAME, KEYS
 from pvc.errors import PvcError, unknown
 
 DEFAULT = "default"
+WATCHDOG = Path("/dev/watchdog")
 OWN_LEASE_TICKS = 3
 """A daemon that has done nothing for so many ticks ends itself."""
 LONGEST_SESSION_S = 6.0
@@ -77,6 +78,8 @@ class DaemonConfig:
     state_file: Path
     claims_directory: Path
     metrics_listen: tuple[str, int] | None
+    watchdog_device: Path | None
+    watchdog_timeout_s: float
     file: "ConfigFile" = field(repr=False, compare=False)
 
     @property
@@ -143,7 +146,9 @@ class ConfigFile:
         missing = list(self._missing(node))
         yield from missing
         if not wrong and not missing:
-            yield from _disorder(settings_of(self.values(node)))
+            values = self.values(node)
+            yield from _disorder(settings_of(values))
+            yield from _hasty(values)
 
     def _misread(self) -> Iterator[str]:
         for section in (DEFAULT, *self.sections):
@@ -198,6 +203,8 @@ def read_config(path: Path, hostname: str) -> DaemonConfig:
         state_file=values["state_file"],
         claims_directory=values["claims_directory"],
         metrics_listen=values["metrics_listen"],
+        watchdog_device=values["watchdog_device"] or (WATCHDOG if values["fence_method"] is FenceMethod.watchdog else None),
+        watchdog_timeout_s=values["watchdog_timeout"],
         file=file,
     )
 
@@ -234,6 +241,14 @@ def _disorder(settings: Settings) -> Iterator[str]:
         )
     if settings.boot_grace_s < dead_s:
         yield f"boot_grace {settings.boot_grace_s:g} s must not be less than the dead time of {dead_s:g} s, or a booting node is shot"
+
+
+def _hasty(values: Mapping[str, Any]) -> Iterator[str]:
+    """A watchdog that bites where a session lives on: a moment without ZooKeeper would reset every node."""
+    session_s, timeout_s = settings_of(values).session_timeout_s, values["watchdog_timeout"]
+    guarded = values["watchdog_device"] is not None or values["fence_method"] is FenceMethod.watchdog
+    if guarded and timeout_s < 2 * session_s:
+        yield f"watchdog_timeout {timeout_s:g} s must not be less than two session timeouts of {session_s:g} s"
 
 
 def _parsed(path: Path) -> configparser.ConfigParser:

@@ -204,6 +204,8 @@ KEYS = (
     Key("fence_timeout",        seconds(0.5, 120.0),    "10"),
     Key("fence_settle",         seconds(1.0, 600.0),    "30"),
     Key("parallel_shots",       count(1, 16),           "1"),
+    Key("watchdog_device",      absolute_path),
+    Key("watchdog_timeout",     seconds(2.0, 300.0),    "15"),
     Key("power_back",           flag,                   "no"),
     # The hypervisor.
     Key("libvirt_uri",          uri,                    "qemu+tcp://127.0.0.1:16509/system"),

@@ -36,6 +36,7 @@ from pvc.daemon.progress import ProgressWriter
 from pvc.daemon.state import Remembered, remember
 from pvc.daemon.surroundings import Calls, MakeHypervisor
 from pvc.daemon.timer import MonotonicTimer
+from pvc.daemon.watchdog import LinuxWatchdog, WatchdogKeeper
 from pvc.errors import NotFound, PvcError
 
 log = logging.getLogger("pvcd")
@@ -64,6 +65,7 @@ class NodeDaemon:
         self._closing = threading.Event()
         self._store = ZooKeeperStore(options(config))
         self._timer = MonotonicTimer(self._inbox.put)
+        self._watchdog = self._make_watchdog()
         self._tests = DeviceTester(config.node, self._store, config.fence_of, token=lambda: self._agent.executor.token, now=_now)
         self._power = PowerPool(config.fence_of, self._inbox.put, entitled=self._entitled, distrusted=self._tests.distrusted)
         self._log = AgentLog()
@@ -108,6 +110,18 @@ class NodeDaemon:
         agent.put(StatsSeen(first))
         return agent
 
+    def _make_watchdog(self) -> WatchdogKeeper | None:
+        path, timeout_s = self._config.watchdog_device, self._config.watchdog_timeout_s
+        if path is None:
+            return None
+        return WatchdogKeeper(
+            self._config.node,
+            self._store,
+            lambda: LinuxWatchdog(path, timeout_s),
+            timeout_s=timeout_s,
+            token=lambda: self._agent.executor.token,
+        )
+
     def _make_core(self, cluster: str) -> CoreLoop:
         return CoreLoop(
             self._agent,
@@ -147,11 +161,16 @@ class NodeDaemon:
             raise PvcError(f"ZooKeeper: {error.message}", error.next_step) from error
         for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, self._tests, self._deadman, self._chores):
             part.start()
+        if self._watchdog is not None:
+            self._watchdog.start()
         self._notifier.ready()
+        stopped = False
         try:
-            return self._until_told()
+            code = self._until_told()
+            stopped = code == 0
+            return code
         finally:
-            self._close()
+            self._close(stopped)
 
     # ---- the end
 
@@ -201,11 +220,13 @@ class NodeDaemon:
         self._told = True
         self._notices.put(number)
 
-    def _close(self) -> None:
+    def _close(self, stopped: bool) -> None:
         guard = threading.Timer(CLOSE_S, os._exit, (1,))
         guard.daemon = True
         guard.start()
         self._closing.set()
+        if self._watchdog is not None:
+            self._watchdog.close(stopped)
         self._deadman.close()
         self._keepalive.close(CLOSE_S)
         self._progress.close(CLOSE_S)

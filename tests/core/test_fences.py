@@ -190,3 +190,45 @@ def test_a_node_without_a_working_device_is_neither_shot_nor_proven_nor_asked_ag
         core.known.nodes["hv3"].due = core.known.nodes["hv3"].stale = True
         assert not fires(core._look_at_node("hv3") or core.answers)
     assert core.known.brake("hv3") == f"{words}; only an operator can tell that it is off"
+
+
+def guarded(core, version=7, fence=Fence.evidence, daemon=Daemon.run, by="hv1"):
+    """A node without a device, whose armed watchdog was announced."""
+    record = replace(node("hv3", daemon, fence=fence, by=by), fencing=Fencing(FenceMethod.watchdog, reset_s=55))
+    return core.on(e.NodeSeen("hv3", record, version))
+
+
+def test_a_watchdog_whose_time_is_over_is_proof_and_nobody_shoots():
+    core = working()
+    ticket = lost(core)
+    ((reset, seconds),) = [(name, after) for name, after in waits(guarded(core)).items() if "reset" in name]
+    assert seconds == 55
+    assert fires(core.on(e.PowerRead("hv3", ticket, Power.silent))) == []
+    assert "its watchdog resets it" in core.known.brake("hv3")
+    declare = fires(core.on(e.Due("hv3 absent 1 dead")))[0]
+    assert declare.move.row.trigger == "declare"
+    core.on(e.Fired(declare.ticket, e.Result.written))
+    (throws,) = [name for name in waits(guarded(core, 8, Fence.throws, Daemon.dead)) if "throws" in name]
+    assert fires(core.on(e.Due(throws))) == []
+    (prove,) = fires(core.on(e.Due(reset)))
+    assert (prove.move.row.trigger, prove.why.endswith("Its watchdog has reset it: the time that it announced is over.")) == ("prove", True)
+
+
+def test_the_time_of_a_watchdog_is_counted_anew_whenever_the_fence_was_anothers():
+    """In between the node may have been there, and fed it."""
+    core = working()
+    lost(core)
+    (first,) = [name for name in waits(guarded(core)) if "reset" in name]
+    guarded(core, 8, by="hv2")
+    (second,) = [name for name in waits(guarded(core, 9)) if "reset" in name]
+    assert first != second
+    assert fires(core.on(e.Due(first))) == []
+    core.on(e.Disconnected(expired=True))
+    assert not core.known.nodes["hv3"].resetting
+
+
+def test_a_node_that_was_stopped_may_have_disarmed_its_watchdog():
+    core = working()
+    lost(core)
+    (wait,) = [name for name in waits(guarded(core, daemon=Daemon.stop)) if "reset" in name]
+    assert fires(core.on(e.Due(wait))) == []

@@ -103,6 +103,8 @@ def test_an_empty_value_says_nothing(tmp_path):
         ({"zookeeper": "zk1:99999"}, "no whole number from 1 to 65535"),
         ({"zookeeper": ","}, "names no server"),
         ({"ipmi_guid": "4c4c4544"}, "neither 'any' nor a GUID"),
+        ({"fence_method": "watchdog", "watchdog_timeout": 11}, "must not be less than two session timeouts of 6 s"),
+        ({"watchdog_device": "/dev/watchdog1", "watchdog_timeout": 11}, "must not be less than two session timeouts of 6 s"),
         ({"fence_agent": "rm -rf /"}, "no name such as fence_redfish"),
         ({"fence_agent_options": "\n  username=pvc\n  hunter2"}, "each of its lines has to be an option"),
         ({"fence_agent_options": "\n  action=on"}, "not for the file to say"),
