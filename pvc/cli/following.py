@@ -13,7 +13,7 @@ from pvc.errors import PvcError
 
 if TYPE_CHECKING:
     from pvc.client.deciding import Plan
-    from pvc.cluster.records import Leaving
+    from pvc.cluster.progress import Leaving
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -7,7 +7,8 @@ from typing import Any
 from pvc.cli.output import Cell
 from pvc.client.moving import words as moving_words
 from pvc.client.snapshot import NodeNow, Vm
-from pvc.cluster.records import DomainOutline, DomainRecord, HistoryEntry, Leaving, NodeOutline, NodeRecord, NodeStats, Unreadable
+from pvc.cluster.progress import Leaving
+from pvc.cluster.records import DomainOutline, DomainRecord, HistoryEntry, NodeOutline, NodeRecord, NodeStats, Unreadable
 from pvc.core.facts import NodeFacts
 from pvc.fsm.states import Daemon, Domain, Fence, Flush, Migration, Request, Want
 

@@ -11,7 +11,8 @@ from pvc.cluster import znodes
 from pvc.cluster.evidence import Seen
 from pvc.cluster.formats import decode_config, decode_domain, decode_history, decode_node, decode_progress, decode_stats
 from pvc.cluster.names import is_name, is_uuid
-from pvc.cluster.records import ClusterConfig, History, HistoryEntry, NodeStats, Progress
+from pvc.cluster.progress import Progress
+from pvc.cluster.records import ClusterConfig, History, HistoryEntry, NodeStats
 from pvc.cluster.store import Broken, Changed, ChildrenChanged, Connection, Event, State, Store, Znode
 from pvc.errors import NoQuorum
 

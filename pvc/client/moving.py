@@ -1,6 +1,6 @@
 """How far a live migration is, in words: what libvirt measured, and what follows from it."""
 
-from pvc.cluster.records import Leaving
+from pvc.cluster.progress import Leaving
 
 PASSES = 6
 """After so many passes over its memory a guest changes it faster than it is sent, unless the rest is small."""

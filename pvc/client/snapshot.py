@@ -8,16 +8,15 @@ from pvc.cluster.device_tests import DeviceTests, decode_tests
 from pvc.cluster.evidence import Relied, Seen
 from pvc.cluster.formats import decode_config, decode_domain, decode_history, decode_node, decode_progress, decode_stats
 from pvc.cluster.names import is_name, is_uuid
+from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.records import (
     ClusterConfig,
     DomainOutline,
     DomainRecord,
     History,
-    Leaving,
     NodeOutline,
     NodeRecord,
     NodeStats,
-    Progress,
     Unreadable,
 )
 from pvc.cluster.store import Store, Znode

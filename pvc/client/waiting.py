@@ -13,7 +13,8 @@ from pvc.client.snapshot import Reader
 from pvc.cluster import znodes
 from pvc.cluster.evidence import Seen
 from pvc.cluster.formats import decode_domain, decode_progress
-from pvc.cluster.records import DomainRecord, HistoryEntry, Leaving, Progress
+from pvc.cluster.progress import Leaving, Progress
+from pvc.cluster.records import DomainRecord, HistoryEntry
 from pvc.cluster.store import Broken, Changed, Connection, Event, State, Store, StoreError
 from pvc.errors import NoQuorum, PvcError, TimedOut
 

@@ -1,6 +1,7 @@
 """Examples of every record, for `docs/znodes.md`, and a program in it that does without PVC: both are tried by tests."""
 
 from pvc.cluster.device_tests import DeviceTest, DeviceTests
+from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.records import (
     Boot,
     ClusterConfig,
@@ -9,11 +10,9 @@ from pvc.cluster.records import (
     Fencing,
     History,
     HistoryEntry,
-    Leaving,
     Machine,
     NodeRecord,
     NodeStats,
-    Progress,
 )
 from pvc.fsm.states import Daemon, Domain, Handover, Kind, Migration, Power, Want
 from pvc.fsm.views import Life, NodeLife

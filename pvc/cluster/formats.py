@@ -13,6 +13,7 @@ from pvc.cluster import schemas, znodes
 from pvc.cluster.codec import Bad, dumped
 from pvc.cluster.fields import FOREIGN, VERSION, Format, Unwritable, outlined
 from pvc.cluster.handover import handover_of
+from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.records import (
     MAX_HISTORY_BYTES,
     MAX_HISTORY_ENTRIES,
@@ -26,13 +27,11 @@ from pvc.cluster.records import (
     History,
     HistoryEntry,
     Hold,
-    Leaving,
     Machine,
     NodeOutline,
     NodeRecord,
     NodeStats,
     Policy,
-    Progress,
     Unreadable,
 )
 from pvc.fsm.domain import OWNED

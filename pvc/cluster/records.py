@@ -20,8 +20,6 @@ MAX_WORDS = 64
 """Characters of a short text: a time, a version, a name of a program."""
 MAX_LOCKS = 64
 """Entries of storage with locks."""
-MAX_LEAVING = 64
-"""Migrations whose progress is told at a time."""
 MAX_NODES = 256
 """Nodes that one list can name."""
 
@@ -208,31 +206,6 @@ class NodeStats:
     vcpus: int = 0
     domains: int = 0
     libvirt: bool = True
-    foreign: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """How far a live migration is: of which VM (its UUID) and which operation, MiB and MiB/s, how often memory was gone over, by how much
-    libvirt slows the guest (percent), and how long it expects the guest to stand still.
-    """
-
-    of: str
-    op: str
-    seconds: float = 0.0
-    total_mib: int = 0
-    remaining_mib: int = 0
-    rate_mib_s: float = 0.0
-    iteration: int = 0
-    throttle: int = 0
-    downtime_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The migrations away from a node, as its libvirt last told; empty when there is none."""
-
-    migrations: tuple[Leaving, ...] = ()
     foreign: str = ""
 
 

@@ -7,9 +7,9 @@
 from pvc.cluster.codec import Choice, Flag, Maybe, Number, Real, Several, Text
 from pvc.cluster.fields import Field, Object, V, Whole
 from pvc.cluster.names import ADDRESS_RULE, NAME_RULE, TOKEN_RULE, UUID_RULE, is_address, is_name, is_token, is_uuid
+from pvc.cluster.progress import MAX_LEAVING
 from pvc.cluster.records import (
     MAX_HISTORY_ENTRIES,
-    MAX_LEAVING,
     MAX_LOCKS,
     MAX_NODES,
     MAX_WHY,

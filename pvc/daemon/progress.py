@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from pvc.cluster import znodes
 from pvc.cluster.formats import encode_progress
-from pvc.cluster.records import MAX_LEAVING, DomainOutline, DomainRecord, Leaving, Progress, Unreadable
+from pvc.cluster.progress import MAX_LEAVING, Leaving, Progress
+from pvc.cluster.records import DomainOutline, DomainRecord, Unreadable
 from pvc.cluster.store import Check, Create, Refused, Set, Store, StoreError, Why
 from pvc.daemon.surroundings import Moving
 from pvc.fsm.states import Migration

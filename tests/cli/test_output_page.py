@@ -33,8 +33,8 @@ def data(pvc, web1):
 COMMANDS = [
     ("vm list", ()), ("vm info", ("web1",)), ("vm history", ("web1",)), ("vm explain", ("web1",)),
     ("node list", ()), ("node info", ("hv1",)), ("node explain", ("hv1",)), ("node history", ("hv1",)), ("node flush", ("hv1", "--yes")),
-    ("events", ()), ("status", ()), ("doctor", ()), ("cluster info", ()), ("hold on", ()), ("config show", ()), ("fsm list", ()), ("fsm show", ("node",)),
-    ("fsm explain", ("domain", "place", "claim")),
+    ("events", ()), ("status", ()), ("doctor", ()), ("cluster info", ()), ("hold on", ()),
+    ("config show", ()), ("fsm list", ()), ("fsm show", ("node",)), ("fsm explain", ("domain", "place", "claim")),
 ]  # fmt: skip
 
 

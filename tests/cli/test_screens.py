@@ -15,7 +15,7 @@ import pytest
 
 from pvc.cluster import znodes
 from pvc.cluster.formats import encode_progress
-from pvc.cluster.records import Leaving, Progress
+from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.store import Create
 from pvc.fsm.states import Domain, Kind, Migration, Want
 from tests.cli.test_every_command import a_vm, put

@@ -7,7 +7,7 @@ import pytest
 from pvc.client.moving import converges, eta_s, percent, words
 from pvc.cluster import znodes
 from pvc.cluster.formats import encode_progress
-from pvc.cluster.records import Leaving, Progress
+from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.store import Create, Set
 from tests.client.world import xml
 

@@ -9,7 +9,8 @@ from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.examples import DOMAIN
 from pvc.cluster.formats import decode_progress, encode_boot
 from pvc.cluster.memory import MemoryStore
-from pvc.cluster.records import MAX_LEAVING, Boot, DomainRecord, Leaving
+from pvc.cluster.progress import MAX_LEAVING, Leaving
+from pvc.cluster.records import Boot, DomainRecord
 from pvc.cluster.store import Create, Set
 from pvc.daemon.progress import ProgressWriter
 from pvc.fsm.states import Migration
