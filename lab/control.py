@@ -57,7 +57,8 @@ class Control:
 
     def thaw(self, service: str) -> None:
         """Let a frozen service go on; nothing happens to one that does not run."""
-        self.order(check=False, do="signal", service=service, signal=int(signal.SIGCONT))
+        if self.pid() is not None:
+            self.order(check=False, do="signal", service=service, signal=int(signal.SIGCONT))
 
     def running(self) -> dict[str, int]:
         """The services that run, with their process ids as the supervisor sees them; empty when it is gone."""

@@ -106,6 +106,8 @@ def _transaction(data: _Reader) -> Transaction | None:
         return Transaction(zxid, at, session, tuple(Write("delete", path) for path in paths), closes=True)
     if kind == MULTI:
         parts = [(data.number("i"), _Reader(data.bytes())) for _ in range(data.number("i"))]
+        if any(part == ERROR for part, _ in parts):
+            return None  # refused as a whole: what stands before the part that failed was not done either
         writes = tuple(write for part, inside in parts if (write := _write(part, inside)) is not None)
     else:
         write = _write(kind, data)

@@ -1,6 +1,7 @@
 """The rules themselves: a ledger that overlooks what is forbidden would let every test of a fault pass. No lab is needed for these."""
 
 import json
+import struct
 from dataclasses import dataclass, field
 
 import pytest
@@ -201,3 +202,21 @@ def test_a_log_that_is_torn_off_is_read_up_to_there(tmp_path):
     for data in (b"", b"ZKLG", b"ZKLG" + bytes(12), b"ZKLG" + bytes(500), b"something else"):
         file.write_bytes(data)
         assert list(read(file)) == []
+
+
+def test_of_a_write_that_was_refused_nothing_counts(tmp_path):
+    """The log of a multi holds the parts before the one that failed, as if they had been done."""
+    path, data = b"/nodes/hv1", b"{}"
+    done = struct.pack(">i", len(path)) + path + struct.pack(">i", len(data)) + data + struct.pack(">i", 3)
+    failed = struct.pack(">i", -101)
+
+    def multi(*parts):
+        inside = b"".join(struct.pack(">ii", kind, len(part)) + part for kind, part in parts)
+        one = struct.pack(">qiqqi", 1, 1, 7, 1500, 14) + struct.pack(">i", len(parts)) + inside
+        return struct.pack(">qi", 0, len(one)) + one + b"B"
+
+    file = tmp_path / "log.1"
+    file.write_bytes(b"ZKLG" + bytes(12) + multi((5, done), (5, done)) + multi((5, done), (-1, failed)) + bytes(100))
+    (one,) = read(file)
+    assert one.writes == (Write("set", "/nodes/hv1", b"{}", 3),) * 2
+    assert (one.zxid, one.at) == (7, 1.5)

@@ -108,7 +108,7 @@ def test_zookeeper_has_lost_everything(ward):
         wait_until(lambda name=name: _has_refused(ward, name), RECOVERY_S, f"{name} refuses to go on")
     ward.lab.pvc("init", "lab", "--yes")
     for name in ward.lab.hosts:
-        wait_until(lambda name=name: ward.said(name, "another cluster"), RECOVERY_S, f"{name} refuses the new cluster")
+        wait_until(lambda name=name: ward.said(name, "belongs to the cluster"), RECOVERY_S, f"{name} refuses the new cluster")
     assert guests(ward) == before
     assert ward.lab.working_nodes() == []
 
