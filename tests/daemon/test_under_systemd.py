@@ -72,9 +72,11 @@ def test_no_password_is_ever_logged(world, monkeypatch, require):
     require("ipmitool", shutil.which("ipmitool") is not None, "a daemon with a fence device does not start without it")
     monkeypatch.setenv("PVCD_LOG", "debug")
     world.create()
-    daemon = world.daemon(fence_method="ipmi", ipmi_hostname="127.0.0.1:9", ipmi_username="pvc", ipmi_password=SECRET).start()
+    daemon = world.daemon(fence_method="ipmi", ipmi_hostname="127.0.0.1:9", ipmi_username="pvc", ipmi_password=SECRET)
+    (daemon.folder / "pvcd.conf").chmod(0o600)  # it does not start with one that others can read
+    daemon.start()
     world.client.until_node("hv1", "run")
     daemon.send(TERM).ended()
     code, said = daemon.run("--check")
-    assert (code, "by ipmi at 127.0.0.1:9" in said) == (0, True)
+    assert (code, "by ipmi at 127.0.0.1:9" in said) == (0, True), said
     assert SECRET not in "\n".join([*daemon.lines, said])
