@@ -40,12 +40,20 @@ NODES = ("node", "to", "home", "fallback")
 def named(stage: Stage, text: str) -> str | None:
     """The node that a word of a step means at this moment; None when there is none."""
     if text.startswith(FENCER):
-        node = stage.cluster.witness.nodes.get(text.removeprefix(FENCER))
-        life = None if node is None else node.life
-        return None if life is None or life.fence in (Fence.none, Fence.proven) else life.by
+        return _fencer(stage, text.removeprefix(FENCER))
     if text.startswith(WHERE):
         return stage.cluster.witness.ran.get(stage.cluster.uuid(text.removeprefix(WHERE)))
     return text
+
+
+def _fencer(stage: Stage, name: str) -> str | None:
+    """Who holds this node's fence, until nothing is left to recover."""
+    witness = stage.cluster.witness
+    if name not in witness.nodes:
+        return None
+    life = witness.nodes[name].life
+    done = life.fence is Fence.proven and not any(vm.life.owner == name for vm in witness.domains.values())
+    return None if life.fence is Fence.none or done else life.by
 
 
 # ---- machines

@@ -37,7 +37,7 @@ def test_a_scenario_passes_whatever_the_seed(path):
     assert not {seed: told(verdict) for seed in range(1, SEEDS + 1) if not (verdict := run(scenario, seed)).passed}
 
 
-@pytest.mark.parametrize("name", ["fencer-dies-while-it-fences", "flush-goes-on-when-migrations-work-again"])
+@pytest.mark.parametrize("name", ["row-17-fencer-dies-amid-a-recovery", "flush-goes-on-when-migrations-work-again"])
 def test_two_runs_of_a_seed_are_the_same_to_the_byte_in_any_process(name, tmp_path):
     """Sets of words have another order in every process, unless it is told: nothing may depend on that."""
     traces = []
@@ -55,7 +55,7 @@ def test_two_runs_of_a_seed_are_the_same_to_the_byte_in_any_process(name, tmp_pa
 def test_another_seed_tells_another_story():
     def trace(seed):
         lines = []
-        run(read_scenario(ROOT / "tests" / "scenarios" / "power-lost.json"), seed, lines.append)
+        run(read_scenario(ROOT / "tests" / "scenarios" / "row-07-power-lost.json"), seed, lines.append)
         return [dumped(line) for line in lines]
 
     assert trace(1) != trace(2)

@@ -18,7 +18,7 @@ class Judgement:
     def __init__(self, lines):
         self.lines = lines
         self.power, self.guests, self.node, self.vm = {}, {}, {}, {}
-        self.proven = set()
+        self.proven, self.waiting = set(), set()
         self.attempt = None
 
     def wrong(self):
@@ -38,7 +38,11 @@ class Judgement:
         self.power[node] = line["on"]
         if not line["on"]:
             left = [vm for vm, where in self.guests.items() if node in where]
-            if left:
+            for vm in left:
+                if (self.vm.get(vm) or {}).get("phase") in ("moving", "handover"):  # a complete copy of it may wait elsewhere
+                    self.guests[vm] = set()
+                    self.waiting.add(vm)
+            if left := [vm for vm in left if self.guests[vm]]:
                 yield f"{', '.join(left)} run on {node}, which is off"
 
     def _start_attempt(self, line):
@@ -60,7 +64,7 @@ class Judgement:
 
     def _guest_handover(self, line):
         vm, where = line["vm"], self.guests.setdefault(line["vm"], set())
-        if where != {line["from"]}:
+        if where != {line["from"]} and (where or vm not in self.waiting):
             yield f"{vm} is handed over by {line['from']} and runs on {sorted(where)}"
         self.guests[vm] = {line["to"]}
 
