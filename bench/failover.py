@@ -1,12 +1,13 @@
 """How long a guest is away when its node loses its power, or its network, and what that time goes into; in a lab of its own.
 
-Run it as root: ``python bench/failover.py [--runs N] [--times 5|1|0.5|2s…] [power] [cut]``. A run ends with the first tick of the guest on
+Run it as root: ``python bench/failover.py [power] [cut] [--runs N] [--times 5|1|0.5|2s…]``. A run ends with the first tick of the guest on
 another node, and begins with its last one before the fault. Between them, by what ZooKeeper's own log says of the fence and the VM:
 
     detection    until the session of the lost node has ended
     proof        until its power was read off, twice, a second apart; with a cut: the rest of the dead time, saving throws and shot before
     placement    until another node has claimed the VM
-    boot         until its guest ticks: libvirt, QEMU, and a Linux kernel without KVM
+    creation     until libvirt shows it running there
+    boot         until its guest ticks: a Linux kernel without KVM
 
 "PVC adds" is proof and placement without what it was told to wait, the second between two readings, dead time and saving throws, and
 without "device": from when the shot was written until the power was gone.
@@ -34,7 +35,7 @@ TICK_S = 0.1
 LIMIT_S = 180
 READINGS_S = 1.0
 """Two readings of the power, a second apart: part of the protocol."""
-PARTS = ("detection", "proof", "placement", "boot")
+PARTS = ("detection", "proof", "placement", "creation", "boot")
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def case(lab: Lab, times: Times, fault: str, runs: int) -> None:
     print(f"\n{title}: keepalive {times.interval:g} s x 6, session {times.session:g} s, {runs} runs: min / median / max in s")
     for part in ("away", *PARTS):
         line(part, [one[part] for one in found])
+    line("to running", [sum(one[part] for part in PARTS[:-1]) for one in found])
     if fault == "cut":
         line("device", [one["device"] for one in found])
     line("PVC adds", [one["proof"] + one["placement"] - one["device"] - times.waits(fault) for one in found])
@@ -140,8 +142,8 @@ def run(lab: Lab, ear: Ear, victim: str, fault: str) -> dict[str, float]:
     return {"away": after()[0] - last, **parts, "device": device}
 
 
-def moments_of(lab: Lab, victim: str, since: float) -> tuple[float, float, float, float]:
-    """When the victim's session ended, when its death was proven, when the VM was claimed; and how long its device took, if it was shot."""
+def moments_of(lab: Lab, victim: str, since: float) -> tuple[float, ...]:
+    """When the victim's session ended, when it was proven off, when the VM was claimed, and when it ran; how long the device took."""
     writes = [(one.at, write) for one in transactions(lab) if one.at >= since for write in one.writes]
 
     def first(path: str, condition: Callable[[dict], bool]) -> float:
@@ -151,10 +153,11 @@ def moments_of(lab: Lab, victim: str, since: float) -> tuple[float, float, float
     ended = next(at for at, write in writes if write.what == "delete" and write.path == f"/alive/{victim}")
     proven = first(node, lambda record: record["fence"]["phase"] == "proven")
     claimed = first(vm, lambda record: record["owner"] not in (None, victim))
+    started = first(vm, lambda record: record["owner"] not in (None, victim) and record["state"] == "start")
     if not lab.bmcs[victim].orders():
-        return ended, proven, claimed, 0.0
+        return ended, proven, claimed, started, 0.0
     shot = first(node, lambda record: record["fence"]["phase"] == "shot")
-    return ended, proven, claimed, lab[victim].power_history()[-1][0] - shot
+    return ended, proven, claimed, started, lab[victim].power_history()[-1][0] - shot
 
 
 def come_home(lab: Lab, victim: str) -> None:

@@ -76,6 +76,21 @@ def test_the_target_is_cut_off_while_it_copies(ward, stage):
     assert len(stage.boots()) == 1
 
 
+def test_a_migration_that_never_ends_is_given_up(ward_for):
+    """It copies more slowly than its guest could ever be sent, until its time is over."""
+    ward = ward_for(migration_timeout="10")
+    stage = Stage(ward.lab, ward.watcher, "web")
+    stage.up()
+    with stage.copying():
+        wait_until(lambda: stage.life.phase is Migration.none, REACH_S, "it is given up")
+    assert (stage.life.state, stage.life.owner) == (Domain.start, stage.source)
+    assert "abort" in ward.triggers("web")
+    stage.ticks_on()
+    stage.close()
+    assert len(ward.boots("web")) == 1
+    ward.settles()
+
+
 def test_both_are_cut_off_while_it_copies(ward_for):
     """Nobody is left who could shoot anybody, so both are waited for."""
     ward = ward_for(throws_ticks="100")

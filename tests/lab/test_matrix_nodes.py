@@ -1,5 +1,8 @@
 """What can befall a node, its daemon, its device and its fencer, beyond what every run tries: rows of docs/fault-matrix.md."""
 
+import os
+import signal
+
 import pytest
 
 from lab import wait_until
@@ -88,6 +91,22 @@ def test_a_daemon_that_wakes_after_a_device_lied(lab):
         lab[ward.victim].thaw("pvcd")
         ward.close()
         with_lie.stop()
+
+
+def test_a_guest_that_dies_while_nobody_looks(ward_for):
+    """Its daemon and its libvirtd are away as well. It is found missing when they are back, and that counts once."""
+    ward = ward_for(dead_ticks="100", boot_grace="100")
+    ward.up("web", ward.victim)
+    host, pid = ward.lab[ward.victim], ward.pid("web")
+    ward.kill_daemon(ward.victim)
+    host.kill("libvirtd")
+    os.kill(pid, signal.SIGKILL)
+    host.start("libvirtd")
+    host.start_pvcd()
+    ward.hears("web", boots=2)
+    ward.reach_state("web", Domain.start)
+    assert ward.triggers("web").count("ended") == 1
+    ward.settles()
 
 
 def test_a_node_that_was_stopped_is_never_shot(ward):
