@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = "pytester"
+ROOT = Path(__file__).parent.parent
 
 NEEDS_A_PART = """
 def test_with_a_part(require):
@@ -19,7 +20,7 @@ def test_without():
 def run(pytester, monkeypatch):
     """Runs files of tests under our conftest, in CI or not, and returns pytest's result."""
     pytester.makeconftest((Path(__file__).parent / "conftest.py").read_text())
-    pytester.makeini("[pytest]\nmarkers =\n  lab: x\n  ensemble: x\n  long: x\n  marathon: x\n")
+    pytester.makeini(f"[pytest]\npythonpath = {ROOT}\nmarkers =\n  lab: x\n  ensemble: x\n  long: x\n  marathon: x\n")
 
     def run(files, *options, ci=False):
         monkeypatch.setenv("CI", "true" if ci else "")
