@@ -29,7 +29,7 @@ FLAGS = {"power_back": "power_back"}
 MEANINGLESS = (
     "zookeeper", "chroot", "ipmi_hostname", "ipmi_username", "ipmi_password", "ipmi_password_file", "ipmi_cipher_suite", "ipmi_guid",
     "fence_method", "fence_agent", "fence_agent_options", "fence_timeout", "fence_settle", "libvirt_uri", "migration_address",
-    "migration_uri", "memory_reserve_mib", "state_file", "claims_directory", "metrics_listen",
+    "migration_uri", "memory_reserve_mib", "state_file", "claims_directory", "metrics_listen", "watchdog_device", "watchdog_timeout",
 )  # fmt: skip
 """Keys that a simulated daemon has no use for."""
 KNOWN = (*SECONDS, *COUNTS, *FLAGS, *MEANINGLESS)

@@ -49,9 +49,11 @@ class Problems:
             self.wrong(f"{where}: {unknown('word', str(value), known)}")
 
     def named(self, kind: str, name: Any, known: Iterable[Any], where: str) -> None:
-        """The name of something that there is; what is missing altogether was said already."""
-        if name is not None and name not in known:
-            self.wrong(f"{where}: {unknown(kind, str(name), [one for one in known if isinstance(one, str)])}")
+        """The name of something that there is."""
+        if not isinstance(name, str):
+            self.wrong(f"{where}: {shown(name)} is not the name of a {kind}")
+        elif name not in known:
+            self.wrong(f"{where}: {unknown(kind, name, [one for one in known if isinstance(one, str)])}")
 
     def entries(self, said: Said, field: str) -> list[Any]:
         """This field, which is a list; nothing where it is not."""

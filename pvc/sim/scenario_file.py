@@ -138,8 +138,9 @@ class _Reading(Problems):
         if not self.keys(said, VM, where, needs=("name", "home")):
             return
         where = f"{where} ({said.get('name')})"
-        self.named("node", said.get("home"), self.nodes, f"{where}: home")
-        self.named("node", said.get("on"), self.nodes, f"{where}: on")
+        for field in ("home", "on"):
+            if field in said:
+                self.named("node", said[field], self.nodes, f"{where}: {field}")
         self.word(said.get("desired", DESIRED[0]), DESIRED, f"{where}: desired")
         self._guest(said, where)
 
@@ -166,7 +167,8 @@ class _Reading(Problems):
 
     def _step_fields(self, said: Said, where: str) -> None:
         for field in NODES:
-            if field in said and not (field == "node" and said["do"] == "start_fail" and said[field] == ANYWHERE):
+            anywhere = field == "node" and said["do"] == "start_fail" and said.get(field) == ANYWHERE
+            if field in said and not anywhere and not (field == "to" and said[field] is None):
                 self._node_word(said[field], f"{where}: {field}")
         if "vm" in said:
             self.named("VM", said["vm"], self.vms, f"{where}: vm")
@@ -227,7 +229,8 @@ class _Reading(Problems):
     def _timing(self, said: Any) -> None:
         if said is None or not self.keys(said, TIMING, "timing", needs=TIMING):
             return
-        self.named("VM", said.get("vm"), self.vms, "timing: vm")
+        if "vm" in said:
+            self.named("VM", said["vm"], self.vms, "timing: vm")
         self.number(said, "fault_at", "timing")
         self.number(said, "must_run_again_within_s", "timing")
 

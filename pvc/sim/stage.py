@@ -64,7 +64,8 @@ class Stage:
     def _prepare(self) -> None:
         cluster, plans = self.cluster, self.scenario.nodes
         for plan in plans:
-            self.add_node(plan.name, plan.memory_mib, plan.boot_s, boots_in_s=0.0)
+            taken = sum(vm.memory_mib for vm in self.scenario.vms if (vm.on or vm.home) == plan.name)
+            self.add_node(plan.name, max(plan.memory_mib, taken), plan.boot_s, boots_in_s=0.0)
         cluster.run_until(cluster.all_run, JOIN_S, "every node has joined")
         cluster.run(cluster.settings.keepalive_interval_s)  # everybody has measured
         for plan in plans:
@@ -75,6 +76,8 @@ class Stage:
             self._begin(vm)
         cluster.run_until(self._is_as_desired, REST_S, "every VM is as desired")
         cluster.world.start_failures.clear()
+        for plan in plans:  # a node may hold more than it could take anew
+            cluster.world.machines[plan.name].memory_mib = plan.memory_mib + SYSTEM_MIB
         cluster.run(cluster.settings.dead_s + cluster.settings.session_timeout_s + cluster.settings.keepalive_interval_s)
         for plan in plans:
             cluster.world.machines[plan.name].bmc.mood = Mood(plan.bmc)
@@ -148,7 +151,7 @@ class Stage:
     def do(self, step: Step) -> None:
         """Do one step; what is refused is noted, and the scenario goes on."""
         verb, note = VERBS[step.do], self.cluster.witness.note
-        said = dict(step.said)
+        said = {field: value for field, value in step.said.items() if value is not None}
         for field in NODES:
             if field in said and field != "fallback":
                 said[field] = self._meant(said[field], said.get("fallback"))

@@ -123,7 +123,7 @@ def _stage(scenario: Scenario, seed: int, take: Callable[[Line], None], say: Cal
     try:
         return Stage(scenario, seed, take, say)
     except (PvcError, Broken) as error:
-        next_step = "give its nodes more memory, or its VMs other homes" if isinstance(error, PvcError) else None
+        next_step = "give its VMs other homes, or another policy" if isinstance(error, PvcError) else None
         why = str(error).splitlines()[0]
         raise PvcError(f"{scenario.path}: the cluster cannot be as the file says at the beginning: {why}", next_step) from error
 

@@ -70,9 +70,16 @@ def test_a_file_that_cannot_be_played_ends_with_2_and_the_others_are_played(tmp_
 
 
 def test_a_cluster_that_cannot_begin_as_the_file_says_is_told(tmp_path):
-    result = ran(scenario(tmp_path, vms=[{"name": "web", "home": "hv3", "memory_mib": 99_999}]))
+    result = ran(scenario(tmp_path, vms=[{"name": "web", "home": "hv3", "policy": {"nodes": ["hv1"]}}]))
     assert result.exit_code == 1
-    assert "cannot be as the file says at the beginning: web cannot be started: hv3 cannot take it" in result.output
+    assert "cannot be as the file says at the beginning: web cannot be at home on hv3: its policy does not allow" in result.output
+
+
+def test_a_node_may_hold_more_at_the_beginning_than_it_could_take_anew(tmp_path):
+    full = [{"name": name, "home": "hv3", "memory_mib": 12_000} for name in ("web", "db")]
+    later = [{"at": 10, "do": "vm_stop", "vm": "db"}, {"at": 30, "do": "vm_start", "vm": "db"}, {"at": 60, "do": "vm_migrate", "vm": "web"}]
+    elsewhere = {"vms": {"db": {"node": ["hv1", "hv2"]}, "web": {"node": ["hv1", "hv2"]}}}
+    assert ran(scenario(tmp_path, vms=full, steps=later, expect_final=elsewhere)).exit_code == 0
 
 
 def test_json_says_all_of_it(tmp_path):

@@ -77,8 +77,8 @@ def test_how_a_cluster_is_in_these_words():
 def test_every_verb_of_the_format_is_there():
     format_has = (
         "power_on power_off net_cut net_heal zk_down zk_up fence_fail fence_ok daemon_stop daemon_crash daemon_start node_shutdown"
-        " node_reboot node_add node_flush node_ready vm_start vm_stop vm_shutdown vm_restart vm_disable vm_unmigrate vm_undefine vm_migrate vm_move"
-        " vm_define vm_crash shutdown_hang start_fail migrate_fail"
+        " node_reboot node_add node_flush node_ready vm_start vm_stop vm_shutdown vm_restart vm_disable vm_unmigrate vm_undefine"
+        " vm_migrate vm_move vm_define vm_crash shutdown_hang start_fail migrate_fail"
     )
     assert format_has.split() == list(VERBS)[: len(format_has.split())]
 

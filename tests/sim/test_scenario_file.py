@@ -120,8 +120,8 @@ def test_a_node_or_vm_that_a_step_brings_is_known(tmp_path):
     assert len(scenario.steps) == 2
 
 
-def test_every_key_of_the_daemons_configuration_is_known_and_means_the_same():
-    assert {key.name for key in keys.KEYS} <= set(KNOWN)
+def test_the_keys_of_a_scenarios_configuration_are_the_daemons_and_mean_the_same():
+    assert set(KNOWN) <= {key.name for key in keys.KEYS}
     changed = {"keepalive_interval": 1, "dead_ticks": 5, "throws_ticks": 2, "boot_grace": 60, "power_back": "yes"}
     texts = {key.name: str(changed[key.name]) if key.name in changed else key.default for key in keys.KEYS}
     values = {key.name: None if texts[key.name] is None else key.read(texts[key.name]) for key in keys.KEYS}
