@@ -6,7 +6,7 @@ import click
 
 from pvc.cli.access import access
 from pvc.cli.following import ended, follow
-from pvc.cli.output import Cell, confirm_name, output, print_json, print_table, reason_option, yes_option
+from pvc.cli.output import Cell, answer, confirm_name, output, print_table, reason_option, yes_option
 from pvc.cli.screen import say
 
 
@@ -65,7 +65,7 @@ def _lost(cluster: Any, name: str) -> str:
 @click.command("fence-test")
 @click.argument("name", metavar="[NODE]", required=False)
 @click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, metavar="SECONDS", help="Wait no longer.")
-@output("table", "json")
+@output()
 def fence_test(name: str | None, timeout: float, form: str) -> None:
     """Test whether nodes could be fenced: every daemon reads the power of NODE, or of all nodes, by its fence device.
 
@@ -77,10 +77,10 @@ def fence_test(name: str | None, timeout: float, form: str) -> None:
     """
     with access().cluster() as cluster:
         tested = cluster.test_devices(name, timeout)
-    if form == "json":
-        print_json({"tests": [_test_json(one) for one in tested]})
-    else:
-        print_table(("NODE", "ASKED BY", "METHOD", "READS", "VERDICT"), map(_test_row, tested), "No node has a fence device.")
+    heads, rows = ("NODE", "ASKED BY", "METHOD", "READS", "VERDICT"), [_test_row(one) for one in tested]
+    names = dict.fromkeys(one.said.node for one in tested if one.said is not None)
+    data = {"tests": [_test_json(one) for one in tested]}
+    answer(form, data, names, lambda wide: print_table(heads, rows, "No node has a fence device."))
     if not all(one.said is not None and one.said.works for one in tested):
         click.get_current_context().exit(1)
 
