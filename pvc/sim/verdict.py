@@ -10,7 +10,7 @@ from pvc.sim import expectations
 from pvc.sim.scenario import Checkpoint, Scenario, Timing, Wishes
 from pvc.sim.sentences import Bench, Breach
 from pvc.sim.stage import Line, Stage
-from pvc.sim.trace import words_of
+from pvc.sim.trace import DIGITS, words_of
 from pvc.sim.witness import Broken
 
 LAST = 12
@@ -110,8 +110,9 @@ def run(
     try:
         stage.play(lambda checkpoint: _checkpoint(stage, clerk, checkpoint))
     except AssertionError as broken:  # what must hold at every instant, or the simulator's own sense
-        sentence = (str(broken).splitlines() or ["the simulator contradicts itself"])[0]
-        clerk.failed(Breach(stage.now, "what must hold in every cluster", sentence))
+        wrong = stage.cluster.witness.wrong or str(broken).splitlines()[:1]
+        sentence = "; ".join(wrong) or "the simulator contradicts itself"
+        clerk.failed(Breach(round(stage.now, DIGITS), "what must hold in every cluster", sentence))
     else:
         _finish(stage, clerk)
     verdict.transitions = stage.cluster.witness.transitions
