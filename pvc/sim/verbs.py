@@ -68,7 +68,10 @@ def _power_on(stage: Stage, said: Said) -> None:
 
 
 def _add(stage: Stage, said: Said) -> None:
-    stage.add_node(said["node"], said.get("memory_mib", 16384), said.get("boot_s", 25.0))
+    if said["node"] in stage.cluster.world.machines:
+        stage.cluster.power_on(said["node"], said.get("boot_s"))  # listed already, and off perhaps
+    else:
+        stage.add_node(said["node"], said.get("memory_mib", 16384), said.get("boot_s", 25.0))
 
 
 def _shut_down(stage: Stage, said: Said) -> None:
