@@ -34,18 +34,16 @@ def events(follow: bool, last: int, form: str) -> None:
     from pvc.cli.words import HISTORY_HEADS, HISTORY_SPARE, entry_json, entry_row
 
     with access().cluster() as cluster:
-        entries = sorted(_past(cluster), key=lambda entry: _instant(entry.time))[-last:] if last else []
         if not follow:
+            entries = _last(cluster, last)
             rows = [(entry.of, *entry_row(entry)) for entry in entries]
             data = {"events": [entry_json(entry) for entry in entries]}
             heads = ("NAME", *HISTORY_HEADS)
             answer(form, data, _names(entries), lambda wide: print_table(heads, rows, "Nothing has happened yet.", HISTORY_SPARE))
             return
-        for entry in entries:
-            _tell(form, entry)
         from pvc.cli.watching import follow_events
 
-        follow_events(cluster, lambda entry: _tell(form, entry))
+        follow_events(cluster, lambda: _last(cluster, last), lambda entry: _tell(form, entry))
 
 
 def _tell(form: str, entry: "HistoryEntry") -> None:
@@ -63,6 +61,10 @@ def _tell(form: str, entry: "HistoryEntry") -> None:
 
 def _names(entries: "Iterable[HistoryEntry]") -> Iterable[str]:
     return dict.fromkeys(entry.of for entry in entries)
+
+
+def _last(cluster: "Cluster", number: int) -> "list[HistoryEntry]":
+    return sorted(_past(cluster), key=lambda entry: _instant(entry.time))[-number:] if number else []
 
 
 def _past(cluster: "Cluster") -> "Iterator[HistoryEntry]":

@@ -161,14 +161,22 @@ def _short(value: Any) -> str:
     return "-" if value in (None, "", []) else ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def follow_events(cluster: "Cluster", tell: "Callable[[HistoryEntry], None]") -> None:
-    """Tell each transition of the cluster as it happens, until Ctrl-C."""
+def follow_events(cluster: "Cluster", past: "Callable[[], list[HistoryEntry]]", tell: "Callable[[HistoryEntry], None]") -> None:
+    """Tell what was, and then each transition of the cluster as it happens, until Ctrl-C.
+
+    The past is read once everything is watched: so nothing falls between the two, and what is in both is told once.
+    """
     with _mirrored(cluster, events=True) as mirror:
-        while True:
+        while not mirror.complete:
             mirror.wait(IDLE_S)
-            if mirror.complete:
-                mirror.finish()
+        mirror.finish()
+        told = past()
+        for entry in told:
+            tell(entry)
+        while True:
             for entry in mirror.happened:
-                tell(entry)
+                if entry not in told:
+                    tell(entry)
             mirror.happened.clear()
             sys.stdout.flush()
+            mirror.wait(IDLE_S)

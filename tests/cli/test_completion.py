@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from pvc.cli import names
 from pvc.cli.completion import script
 from pvc.cli.main import main
 
@@ -58,7 +57,7 @@ def test_a_cluster_that_does_not_answer_offers_nothing_and_takes_no_time(tab, pv
     monkeypatch.setattr(pvc, "access", lambda: access)
     began = time.monotonic()
     assert tab("vm", "start", "we") == []
-    assert time.monotonic() - began < 10 * names.LIMIT_S  # the machine may be busy; without the limit it is a minute
+    assert time.monotonic() - began < 30  # the machine may be busy; without the limit it is a minute
 
 
 def test_what_goes_wrong_is_not_told_to_whoever_types(tab, pvc, monkeypatch):

@@ -190,6 +190,16 @@ def test_events_are_followed_as_they_happen(pvc, world, web1):
     assert "web1: boot -> start (started by hv1): The hypervisor shows it running." in done.out
 
 
+@pytest.mark.parametrize("turn", range(6))
+def test_what_happens_while_the_past_is_read_is_told_once(pvc, world, web1, turn):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    world.idles = [*[lambda: None] * turn, lambda: world.client("ben@hall").start("web1"), *[lambda: None] * 6, interrupt]
+    told = [line for line in pvc("events", "-f", "-n", "50").out.splitlines() if "web1: " in line]
+    assert [sum(words in line for line in told) for words in ("stop -> place", "place -> boot", "boot -> start")] == [1, 1, 1]
+
+
 # ---- lists that stay up
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -122,6 +123,9 @@ def test_what_an_admin_looks_at(cluster):
 def test_what_follows_the_cluster_sees_what_happens_and_ends_with_ctrl_c(cluster):
     cluster.define("followed", "hv1")
     followers = [cluster.begin(*words) for words in (("events", "-f", "-n", "1"), ("vm", "list", "followed", "-w"), ("top",))]
+    guards = [threading.Timer(DEADLINE_S, follower.kill) for follower in followers]  # a line that never comes ends the test
+    for guard in guards:
+        guard.start()
     first = [follower.stdout.readline() for follower in followers]
     assert all(first)
     assert cluster("vm", "start", "followed", "hv1").returncode == 0
@@ -129,7 +133,8 @@ def test_what_follows_the_cluster_sees_what_happens_and_ends_with_ctrl_c(cluster
     for follower, words in zip(followers, awaited, strict=True):
         while words not in (line := follower.stdout.readline()):
             assert line, f"{follower.args} has ended"
-    for follower in followers:
+    for follower, guard in zip(followers, guards, strict=True):
+        guard.cancel()
         follower.send_signal(signal.SIGINT)
         assert (_end(follower).returncode, follower.stderr_text) == (0, "")
 
