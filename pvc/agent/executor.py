@@ -28,6 +28,10 @@ from pvc.fsm.views import DomainView, Life, NodeLife
 Orders = list[tuple[Effect, Life | NodeLife]]
 
 
+class Forgotten(RuntimeError):
+    """ZooKeeper has forgotten starts of this node: it was restored from a snapshot, and what it says is of the past."""
+
+
 class Stale(Exception):
     """The record is not the one that was decided on."""
 
@@ -167,6 +171,8 @@ class Executor:
         known = self.known.nodes[me]
         paths = (znodes.boot(me), znodes.alive(me), znodes.stats(me), znodes.events(me))
         boot, alive, stats, events = self.store.read_many(paths, sync=True).values()
+        if self.token is not None and (boot is None or boot.version < self.token):
+            raise Forgotten("ZooKeeper has forgotten starts of this node: it was restored from a snapshot, and its records are of the past")
         seen = Seen(known.record, known.version) if isinstance(known.record, NodeRecord) and known.version != NEVER_WRITTEN else None
         return join_change(
             me,

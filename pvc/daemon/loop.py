@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from pvc.agent.agent import Agent
+from pvc.agent.executor import Forgotten
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_config
 from pvc.cluster.records import ClusterConfig, NodeRecord
@@ -80,6 +81,8 @@ class CoreLoop:
                 self._notifier.alive()
         except PvcError as error:
             self._failed(f"{error.message}; {error.next_step}" if error.next_step else error.message)
+        except Forgotten as error:
+            self._failed(f"{error}; guests run on, and nothing is automated until somebody has looked")
         except Exception as error:
             log.exception("the core loop failed")
             self._failed(f"the core loop failed: {error!r}")

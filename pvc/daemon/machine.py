@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pvc import __version__
@@ -36,6 +37,11 @@ def boot_id() -> str:
         return BOOT_ID.read_text().strip()
     except OSError as error:
         raise PvcError(f"{BOOT_ID} cannot be read: {error.strerror}", "pvcd needs a Linux kernel with /proc mounted") from error
+
+
+def wall_clock() -> str:
+    """Now, for people alone."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def dmi_uuid() -> str | None:

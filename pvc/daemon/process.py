@@ -12,7 +12,7 @@ import random
 import signal
 import socket
 import threading
-from datetime import UTC, datetime
+from functools import partial
 from types import FrameType
 
 from pvc.agent.agent import Agent
@@ -24,12 +24,14 @@ from pvc.cluster.store import Event as StoreEvent
 from pvc.cluster.store import NotConnected
 from pvc.core.events import Event, StatsSeen, StopAsked
 from pvc.daemon import machine
+from pvc.daemon.config import DaemonConfig
 from pvc.daemon.deadman import Deadman
 from pvc.daemon.device_tests import DeviceTester
 from pvc.daemon.keepalive import Keepalive
 from pvc.daemon.logs import AgentLog
 from pvc.daemon.loop import CoreLoop
 from pvc.daemon.notify import Notifier
+from pvc.daemon.past import gone_back
 from pvc.daemon.power import PowerPool
 from pvc.daemon.preflight import CONNECT_TIMEOUT_S, Ready, options
 from pvc.daemon.progress import ProgressWriter
@@ -65,8 +67,9 @@ class NodeDaemon:
         self._closing = threading.Event()
         self._store = ZooKeeperStore(options(config))
         self._timer = MonotonicTimer(self._inbox.put)
-        self._watchdog = self._make_watchdog()
-        self._tests = DeviceTester(config.node, self._store, config.fence_of, token=lambda: self._agent.executor.token, now=_now)
+        self._watchdog = self._make_watchdog(config)
+        token = lambda: self._agent.executor.token  # noqa: E731
+        self._tests = DeviceTester(config.node, self._store, config.fence_of, token=token, now=machine.wall_clock)
         self._power = PowerPool(config.fence_of, self._inbox.put, entitled=self._entitled, distrusted=self._tests.distrusted)
         self._log = AgentLog()
         calls = Calls(self._xml_of, self._address_of, self._inbox.put, self._log.say)
@@ -104,23 +107,15 @@ class NodeDaemon:
             power=self._power,
             timer=self._timer,
             log=self._log,
-            now=_now,
+            now=machine.wall_clock,
             settings=config.settings,
         )
         agent.put(StatsSeen(first))
         return agent
 
-    def _make_watchdog(self) -> WatchdogKeeper | None:
-        path, timeout_s = self._config.watchdog_device, self._config.watchdog_timeout_s
-        if path is None:
-            return None
-        return WatchdogKeeper(
-            self._config.node,
-            self._store,
-            lambda: LinuxWatchdog(path, timeout_s),
-            timeout_s=timeout_s,
-            token=lambda: self._agent.executor.token,
-        )
+    def _make_watchdog(self, config: DaemonConfig) -> WatchdogKeeper:
+        arm = partial(LinuxWatchdog, config.watchdog_device, config.watchdog_timeout_s) if config.watchdog_device else None
+        return WatchdogKeeper(config.node, self._store, arm, config.watchdog_timeout_s, lambda: self._agent.executor.token)
 
     def _make_core(self, cluster: str) -> CoreLoop:
         return CoreLoop(
@@ -159,18 +154,16 @@ class NodeDaemon:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
         except NotConnected as error:
             raise PvcError(f"ZooKeeper: {error.message}", error.next_step) from error
-        for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, self._tests, self._deadman, self._chores):
+        guards = (self._tests, self._watchdog, self._deadman)
+        for part in (self._timer, self._hypervisor, self._core, self._keepalive, self._progress, *guards, self._chores):
             part.start()
-        if self._watchdog is not None:
-            self._watchdog.start()
         self._notifier.ready()
-        stopped = False
+        code = 1
         try:
             code = self._until_told()
-            stopped = code == 0
-            return code
         finally:
-            self._close(stopped)
+            self._close(stopped=code == 0)
+        return code
 
     # ---- the end
 
@@ -225,8 +218,7 @@ class NodeDaemon:
         guard.daemon = True
         guard.start()
         self._closing.set()
-        if self._watchdog is not None:
-            self._watchdog.close(stopped)
+        self._watchdog.close(stopped)
         self._deadman.close()
         self._keepalive.close(CLOSE_S)
         self._progress.close(CLOSE_S)
@@ -247,14 +239,23 @@ class NodeDaemon:
             if self._closing.wait(REFRESH_S * random.uniform(0.75, 1.25)):  # not all nodes at the same time
                 return
             self._store.refresh()
+            self._look_back()
             if number % REMEMBER_EACH == 0:
                 self._remember()
 
-    def _remember(self) -> None:
+    def _look_back(self) -> None:
+        wrong = gone_back(self._store, options(self._config), self._config.node, self._known(), self._config.state_file)
+        if wrong is not None:
+            self._notices.put(f"{wrong.message}; {wrong.next_step}")
+
+    def _known(self) -> Remembered:
         token = self._agent.executor.token
         version = self._remembered.boot_version if token is None else token
+        return Remembered(self._remembered.cluster, version, self._store.last_zxid)
+
+    def _remember(self) -> None:
         try:
-            remember(self._config.state_file, Remembered(self._remembered.cluster, version, self._store.last_zxid))
+            remember(self._config.state_file, self._known())
         except PvcError as error:
             log.warning("%s", error)
 
@@ -282,10 +283,6 @@ class NodeDaemon:
         if isinstance(record, NodeRecord) and record.migration_address:
             return record.migration_address
         return node
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _take_notice(number: int, frame: FrameType | None) -> None:

@@ -98,14 +98,16 @@ class LinuxWatchdog:
 
 
 class WatchdogKeeper:
-    """Arms, announces and feeds on a thread of its own, as soon as the node has joined. ``token`` is the boot token, None before."""
+    """Arms, announces and feeds on a thread of its own, as soon as the node has joined; nothing of that where there is none to ``arm``.
+
+    ``token`` is the boot token, None before the node has joined.
+    """
 
     def __init__(
         self,
         node: str,
         store: Store,
-        arm: Callable[[], Device],
-        *,
+        arm: Callable[[], Device] | None,
         timeout_s: float,
         token: Callable[[], int | None],
     ) -> None:
@@ -120,7 +122,8 @@ class WatchdogKeeper:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        if self._arm is not None:
+            self._thread.start()
 
     def close(self, stopped: bool) -> None:
         """Feed no more. Disarmed only where the record says that the node was ``stopped``: otherwise peers count on the bite."""
@@ -137,7 +140,7 @@ class WatchdogKeeper:
     def turn(self) -> bool:
         """Prove that this node lives, then feed; returns whether it was fed. The first times it is armed, then announced."""
         token = self._token()
-        if token is None:
+        if token is None or self._arm is None:
             return False
         try:
             self._prove(token)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -235,6 +236,25 @@ def test_an_outage_of_zookeeper_ends_no_daemon_and_breaks_off_what_still_copies(
     own_world.client.until_node("hv1", "run")
     assert daemon.process.poll() is None
     assert daemon.send(TERM).ended() == 0
+
+
+def test_a_zookeeper_that_was_restored_while_the_daemon_runs_ends_it_with_an_alarm(own_world):
+    """Its servers refuse the daemon's session for ever, because it has seen more than they have."""
+    own_world.create()
+    (server,) = own_world.ensemble.servers
+    own_world.ensemble.kill()
+    snapshot = own_world.folder / "snapshot"
+    shutil.copytree(server.directory / "data", snapshot)
+    own_world.ensemble.start()
+    daemon = own_world.daemon().start()
+    daemon.until_says("init -> run")
+    own_world.ensemble.kill()
+    shutil.rmtree(server.directory / "data")
+    shutil.copytree(snapshot, server.directory / "data")
+    own_world.ensemble.start()
+    assert daemon.ended() == 1
+    daemon.until_says("nothing is automated on this node")
+    assert daemon.start().ended() == 1
 
 
 def test_a_short_outage_breaks_nothing_off(own_world):

@@ -55,7 +55,7 @@ class World:
         self.small = SmallCluster(nodes=3, vms=0)
         self.machine, self.executor = machine, self.small.agents["hv1"].executor
         self.keeper = WatchdogKeeper(
-            "hv1", self.small.stores["hv1"], machine.arm, timeout_s=W, token=lambda: self.executor.token
+            "hv1", self.small.stores["hv1"], machine.arm, W, lambda: self.executor.token
         )
 
     @property
