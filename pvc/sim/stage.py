@@ -20,6 +20,7 @@ from pvc.sim.scenario import Checkpoint, NodePlan, Scenario, Step, VmPlan
 from pvc.sim.trace import Trace
 from pvc.sim.verbs import NODES, VERBS, named
 from pvc.sim.witness import Happening
+from pvc.sim.world import ANYWHERE
 
 JOIN_S = 120.0
 REST_S = 300.0
@@ -152,13 +153,13 @@ class Stage:
         """Do one step; what is refused is noted, and the scenario goes on."""
         verb, note = VERBS[step.do], self.cluster.witness.note
         said = {field: value for field, value in step.said.items() if value is not None}
-        for field in NODES:
-            if field in said and field != "fallback":
-                said[field] = self._meant(said[field], said.get("fallback"))
+        nodes = {field: self._meant(said[field], said.get("fallback")) for field in NODES if field in said and field != "fallback"}
+        said |= nodes
         words = " ".join(str(value) for field, value in said.items() if field not in ("at", "fallback"))
-        if any(field in said and said[field] is None for field in NODES):
-            missing = next(str(step.said[field]) for field in NODES if said.get(field, "") is None)
-            note("refused", f"{step.do} is left out: {missing} is nobody now", command=words, why=f"{missing} is nobody now")
+        missing = [str(step.said[field]) for field, node in nodes.items() if not self._is_there(node, step.do)]
+        if missing:
+            why = f"{missing[0]} is no node now"
+            note("refused", f"{step.do} is left out: {why}", command=words, why=why)
             return
         note("step", f"* {words}", step=said)
         try:
@@ -166,6 +167,10 @@ class Stage:
         except (PvcError, StoreError) as error:
             note("refused", f"{words} is refused: {error}", command=words, why=str(error))
         self._look_at_quorum()
+
+    def _is_there(self, node: str | None, do: str) -> bool:
+        """Whether a step has a node to happen to; of commands the client says so itself."""
+        return node is not None and (node in self.cluster.world.machines or node == ANYWHERE or do == "node_add" or VERBS[do].command)
 
     def _meant(self, text: str, fallback: str | None) -> str | None:
         node = named(self, text)

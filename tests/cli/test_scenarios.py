@@ -162,5 +162,16 @@ def test_what_must_hold_in_every_cluster_is_judged_without_being_asked_for(tmp_p
     assert "hv3 is on" in result.output.splitlines()[1]
 
 
+def test_a_step_without_its_node_is_left_out_and_said(tmp_path):
+    said = [("power_off", "hv4", {}), ("power_off", "@fencer:hv1", {}), ("vm_move", "hv4", {"vm": "web"}), ("node_add", "hv4", {})]
+    steps = [{"at": 1, "do": do, ("to" if more else "node"): node, **more} for do, node, more in said]
+    steps.append({"at": 40, "do": "daemon_stop", "node": "@fencer:hv1", "fallback": "@where:web"})
+    result = ran(scenario(tmp_path, steps=steps, expect_final={"nodes": {"hv3": {"daemon": "stop"}, "hv4": {"daemon": "run"}}}), "--json")
+    (told,) = json.loads(result.output)["scenarios"]
+    assert told["passed"]
+    assert [line.rpartition(": ")[2] for line in told["refused"][:2]] == ["hv4 is no node now", "@fencer:hv1 is no node now"]
+    assert told["refused"][2].startswith('1 s: vm_move hv4 web: no node called "hv4"')
+
+
 def test_it_needs_a_file():
     assert ran().exit_code == 2
