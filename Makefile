@@ -15,7 +15,7 @@ WORKERS         ?= 2
 SHARED          := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab lab-down lab-packages deb-packages libvirt-python test test-long lint properties oldest demo record deb try-packages explore check check-full diagrams clean
+.PHONY: help setup packages lab lab-down lab-packages deb-packages libvirt-python test test-long lint properties oldest demo record deb try-packages explore sim check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
@@ -55,6 +55,8 @@ deb: deb-packages  ## build the Debian packages into the directory above this on
 
 try-packages: setup deb-packages  ## build them, and try them in a fresh Debian with its own systemd (as root, some two minutes)
 	$(BIN)/python tools/try_packages.py
+
+sim: explore
 
 explore: setup  ## simulated clusters under everything that may befall them, PVC_SEEDS of them; every row of the tables has to fire
 	$(BIN)/pvc sim explore --nodes 3-5 --vms 4-12 --seeds $${PVC_SEEDS:-20000} --jobs 2 --cover

@@ -17,7 +17,7 @@ from pvc.cluster.records import ClusterConfig, DomainRecord, NodeRecord
 from pvc.fsm import guards as g
 from pvc.fsm.replay import Explanation, Writer, explanations, is_amended, unexplained
 from pvc.fsm.row import Guard, Row
-from pvc.fsm.states import By, Daemon, Domain, Flush, Guest
+from pvc.fsm.states import By, Daemon, Domain, Fence, Flush, Guest
 from pvc.fsm.tables import TABLES
 from pvc.fsm.views import Life, NodeLife
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 INBOX = 60
 """How many events may wait in a daemon, for each VM and node there is; a daemon that was frozen has a lot to catch up with."""
 WINDOW_S = 10.0
+EARLY_S = 0.01
 DECISIONS = 30
 """How many transitions a daemon may try within that time, for each VM and node there is."""
 ROWS = {id(row): (table.name, number) for table in TABLES.values() for number, row in enumerate(table.rows)}
@@ -46,6 +47,8 @@ class Laws:
         self.witness = cluster.witness
         self.rows: Counter[tuple[str, int]] = Counter()
         self.decided: dict[str, deque[float]] = {}
+        self.declared: dict[str, float] = {}
+        self.shot: dict[str, float] = {}
         self.witness.readers.append(self)
         self.world.watchers.append(self)
 
@@ -67,6 +70,8 @@ class Laws:
     def node_written(self, before: NodeRecord | None, after: NodeRecord, actor: Actor) -> None:
         """A node's record was written."""
         old = NodeLife() if before is None else before.life
+        if after.life.fence is Fence.throws and old.fence is not Fence.throws:
+            self.declared[after.name] = self.cluster.now
         if old != after.life or before is None:
             self._explain(after.name, old, after.life, actor)
 
@@ -87,6 +92,8 @@ class Laws:
                 self._is_gone(name, getattr(before, VICTIMS[guard]), explanation)
         if explanation.row.trigger == "shoot":
             self._may_shoot(name, actor)
+        elif explanation.row.trigger == "flushed" and (guests := self.world.machines[name].libvirtd.guests):
+            self._wrong(f"{name} is flushed, and holds {', '.join(map(self.witness.name, guests))}")
 
     def _count(self, row: Row) -> None:
         self.rows[ROWS[id(row)]] += 1
@@ -116,6 +123,12 @@ class Laws:
             self._wrong(f"{actor.name} shoots {node}, which holds its session")
         if isinstance(config, ClusterConfig) and config.hold.on:
             self._wrong(f"{actor.name} shoots {node}, although the hold is on")
+        now, settings, last = self.cluster.now, self.cluster.settings, self.shot.get(node)
+        if now < self.declared.get(node, 0.0) + settings.throws_s - EARLY_S:
+            self._wrong(f"{actor.name} shoots {node} before its saving throws are over")
+        if last is not None and now < last + settings.fence_retry_s - EARLY_S:
+            self._wrong(f"{actor.name} shoots {node} {now - last:.1f} s after the last shot")
+        self.shot[node] = now
 
     # ---- a guest starts where its record says so
 

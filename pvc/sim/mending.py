@@ -69,6 +69,7 @@ def restless(cluster: SimCluster) -> list[str]:
     is left to whoever made it.
     """
     wrong = list(cluster.settled())
+    wrong += [f"{name} is {node.life.flush}" for name, node in cluster.witness.nodes.items() if node.life.flush is not Flush.ready]
     for record in cluster.witness.domains.values():
         state, up = record.life.state, record.life.want is Want.start
         stays = state is Domain.stop and (record.policy.on_poweroff is OnPoweroff.stay or record.reason in CLEARED)

@@ -12,7 +12,7 @@ from pvc.sim.scenario_file import read_scenario
 from pvc.sim.schedule import Schedule
 from pvc.sim.verdict import run
 
-QUICK, LONG = 12, int(os.environ.get("PVC_EXPLORE_SEEDS", "100"))
+QUICK, LONG = 12, int(os.environ.get("PVC_EXPLORE_SEEDS", "300"))
 FIRST = int(os.environ.get("PVC_EXPLORE_FROM", "0"))
 """The first seed of the long run; another one every night looks at other stories."""
 
@@ -33,7 +33,7 @@ def test_what_was_found_once_is_not_found_again(seed):
     assert explored(seed).broken == ""
 
 
-@pytest.mark.long
+@pytest.mark.marathon
 def test_many_schedules_fire_nearly_every_row():
     outcomes = [explored(seed) for seed in range(FIRST, FIRST + LONG)]
     assert [one.broken for one in outcomes if one.broken] == []
