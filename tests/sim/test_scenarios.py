@@ -14,7 +14,7 @@ from tests.sim.trace_judge import Judgement, judged
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "tests" / "scenarios").glob("*.json"))
-SEEDS = int(os.environ.get("PVC_SCENARIO_SEEDS", "10"))
+SEEDS = int(os.environ.get("PVC_SCENARIO_SEEDS", "2"))
 
 
 def told(verdict):
