@@ -30,7 +30,7 @@ def test_a_scenario_passes_and_somebody_else_finds_nothing_wrong_with_its_trace(
     assert not list(Judgement(lines).wrong())
 
 
-@pytest.mark.long
+@pytest.mark.marathon
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_scenario_passes_whatever_the_seed(path):
     scenario = read_scenario(path)
