@@ -10,7 +10,6 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
 from pvc.cluster.ensemble import MemoryEnsemble
@@ -31,15 +30,7 @@ from pvc.cluster.store import (
     Znode,
     version_after,
 )
-from pvc.cluster.watches import CHILDREN, DATA, Key
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """Read this again, arm it, and report it if it is another value."""
-
-    key: Key
-    generation: int
+from pvc.cluster.watches import CHILDREN, DATA, Key, Look
 
 
 class MemoryStore(Store):
@@ -64,7 +55,7 @@ class MemoryStore(Store):
         self._reply_to_lose: bool | None = None
         self._watched: dict[Key, None] = {}  # a set that keeps its order
         self._reported: dict[Key, Changed | ChildrenChanged] = {}
-        self._queue: deque[Connection | Relisted | _Look] = deque()
+        self._queue: deque[Connection | Relisted | Look] = deque()
 
     def start(self, listener: Listener, timeout_s: float = 10.0) -> None:
         assert not self._closed, "a closed store stays closed"
@@ -163,14 +154,14 @@ class MemoryStore(Store):
 
     def relist(self) -> None:
         if self.connected:
-            self._queue.extend(_Look(key, self._generation) for key in self._watched)
+            self._queue.extend(Look(key, self._generation) for key in self._watched)
             self._queue.append(Relisted(self._generation))
 
     def refresh(self) -> None:
         if self.connected and self._watched:
             key = next(iter(self._watched))
             self._watched[key] = self._watched.pop(key)
-            self._queue.append(_Look(key, self._generation))
+            self._queue.append(Look(key, self._generation))
 
     def _watch(self, key: Key) -> None:
         check_path(key[1])
@@ -203,12 +194,12 @@ class MemoryStore(Store):
             taken += 1
         return taken
 
-    def _event(self, item: Connection | Relisted | _Look) -> Event | None:
+    def _event(self, item: Connection | Relisted | Look) -> Event | None:
         if isinstance(item, Connection):
             return item
         if item.generation != self._generation:
             return None
-        return self._look(item.key) if isinstance(item, _Look) else item
+        return self._look(item.key) if isinstance(item, Look) else item
 
     def _look(self, key: Key) -> Event | None:
         if not self.connected or key not in self._watched:
@@ -234,7 +225,7 @@ class MemoryStore(Store):
 
     def notify(self, key: Key) -> None:
         if self.connected:
-            self._queue.append(_Look(key, self._generation))
+            self._queue.append(Look(key, self._generation))
 
     def session_over(self) -> None:
         if self.connected:

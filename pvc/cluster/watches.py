@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pvc.cluster.store import Changed, ChildrenChanged, Event, Relisted
 
@@ -17,6 +18,15 @@ CHILDREN = "children"
 
 Key = tuple[str, str]
 """`DATA` or `CHILDREN`, and the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read this again, arm it, and report it if it is another value."""
+
+    key: Key
+    generation: int
+
 
 WINDOW = 100
 """Reads under way. kazoo's wake-up pipe takes 278 requests before the next would block for ever under our lock."""

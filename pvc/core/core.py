@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core import events as e
+from pvc.core.alarms import WAITING, domain_key, node_key
 from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import JOBS, POWER_JOBS
-from pvc.core.intake import WAITING, Intake, domain_key, node_key
+from pvc.core.intake import Intake
 from pvc.core.known import GONE, NEVER_WRITTEN, Known, KnownDomain, KnownNode
 from pvc.core.policy import Ranking
 from pvc.core.settings import Settings

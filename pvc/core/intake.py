@@ -7,36 +7,15 @@ from collections.abc import Iterable, Mapping
 
 from pvc.cluster.records import DomainOutline, DomainRecord, NodeRecord, NodeStats, Unreadable
 from pvc.core import events as e
+from pvc.core.alarms import Alarms, domain_key, node_key
 from pvc.core.brakes import minority
-from pvc.core.known import Known, KnownDomain, KnownNode
-from pvc.core.waits import Spell, absence_waits, domain_wait, fence_wait, reading_wait
-from pvc.fsm.states import Domain, Fence, Guest, Job, Migration, Power
-
-WAITING = (Domain.place, Domain.start, Domain.boot)
-"""States in which a VM may wait for room."""
+from pvc.core.known import KnownDomain, KnownNode
+from pvc.core.waits import absence_waits, reading_wait
+from pvc.fsm.states import Fence, Guest, Job, Migration, Power
 
 
-def domain_key(uuid: str) -> str:
-    """The key of a VM in answers."""
-    return f"domain {uuid}"
-
-
-def node_key(name: str) -> str:
-    """The key of a node in answers."""
-    return f"node {name}"
-
-
-class Intake:
-    """Keeps what one daemon knows up to date; ``answers`` collects what the event being taken asks for."""
-
-    def __init__(self, known: Known) -> None:
-        self.known = known
-        self.answers: list[e.Answer] = []
-
-    @property
-    def me(self) -> str:
-        """The name of this node."""
-        return self.known.me
+class Intake(Alarms):
+    """Keeps what one daemon knows up to date."""
 
     # ---- the cluster
 
@@ -211,100 +190,6 @@ class Intake:
             self.answers.append(e.Wait(f"{key} again", self.known.settings.retry_s))
         else:
             known.ticket = known.refused = None
-
-    def _due(self, wait: str) -> Iterable[str]:
-        if wait.endswith(" again"):
-            key = wait.removesuffix(" again")
-            known = self._of(key)
-            known.ticket = known.refused = None
-            return [key]
-        subject, _, rest = wait.partition(" ")
-        if rest == "measured":
-            self.known.measured = False
-            return [*(domain_key(uuid) for uuid in sorted(self.known.passed_on)), node_key(self.me)]
-        if rest == "session":
-            self.known.session_is_old = True
-            return [node_key(name) for name in self.known.nodes]
-        if rest == f"majority {self.known.regained}":
-            self.known.settling = False
-            return [node_key(name) for name in self.known.nodes]
-        node = self.known.nodes.get(subject)
-        if node is not None and rest == "grace":
-            node.seen_alive = True
-            return [node_key(subject)]
-        if node is not None and rest.startswith("reading"):
-            node.stale = True
-            return [node_key(subject)]
-        if node is not None and node.resetting and rest == f"reset {node.claims}":
-            node.reset = True
-            return [node_key(subject)]
-        if node is not None and rest == f"passed {node.passed}":
-            node.resting = False
-            return [node_key(subject)]
-        if node is not None and rest.startswith("absent"):
-            return self._absent_for(subject, node, rest)
-        if node is not None and node.wait == wait:
-            node.due = True
-            return [node_key(subject)]
-        domain = self.known.domains.get(subject)
-        if domain is not None and rest == "ask":
-            domain.job = Job.none if domain.job is Job.shutdown else domain.job
-            return [domain_key(subject)]
-        if domain is not None and domain.wait == wait:
-            domain.due = True
-            return [domain_key(subject)]
-        return ()
-
-    def _absent_for(self, name: str, node: KnownNode, rest: str) -> Iterable[str]:
-        _, absence, stage = rest.split()
-        if not node.away or int(absence) != node.absences:
-            return ()  # it was back meanwhile
-        node.dead, node.long_dead = True, stage == "long"
-        return [node_key(name)]
-
-    # ---- waits
-
-    def _rewait_domain(self, known: KnownDomain) -> None:
-        spell = domain_wait(known.record, self.known.settings) if isinstance(known.record, DomainRecord) else None
-        self._rewait(known, spell)
-
-    def _rewait_fence(self, name: str, node: KnownNode) -> None:
-        assert isinstance(node.record, NodeRecord)
-        mine = node.record.life.by == self.me
-        self._rewait(node, fence_wait(name, node.record.life, node.record.fence.tries, self.known.settings) if mine else None)
-
-    def _rewait(self, known: KnownDomain | KnownNode, spell: Spell | None) -> None:
-        name = "" if spell is None else spell[0]
-        if known.wait != name:
-            known.wait, known.due = name, False
-            if spell is not None:
-                self._wait(spell)
-
-    def _wait(self, spell: Spell) -> None:
-        self.answers.append(e.Wait(*spell))
-
-    # ---- which keys
-
-    def _everything(self) -> list[str]:
-        return [*(node_key(name) for name in sorted(self.known.nodes)), *(domain_key(uuid) for uuid in sorted(self.known.domains))]
-
-    def _waiting_for_room(self) -> list[str]:
-        return [domain_key(record.uuid) for record in self.known.records() if record.life.state in WAITING]
-
-    def _waiting_to_move(self) -> list[str]:
-        """The own VMs that may have waited for a migration to end; see `Core._too_many`."""
-        mine = (record for record in self.known.records() if record.life.owner == self.me and record.life.state is Domain.start)
-        return [domain_key(record.uuid) for record in mine]
-
-    def _node(self, name: str) -> KnownNode:
-        return self.known.nodes.setdefault(name, KnownNode())
-
-    def _of(self, key: str) -> KnownDomain | KnownNode:
-        kind, _, name = key.partition(" ")
-        return self._node(name) if kind == "node" else self.known.domains.setdefault(name, KnownDomain())
-
-    def _say(self, sentence: str) -> None:
-        self.answers.append(e.Say(sentence))
 
 
 def _phase(record: DomainRecord | DomainOutline | Unreadable | None) -> Migration:

@@ -12,8 +12,7 @@ from typing import Any
 
 from pvc.cluster.records import HandoverPolicy, Method, OnPoweroff, Selector
 
-Said = dict[str, Any]
-"""A step as a scenario file has it."""
+Said = dict[str, Any]  # as a scenario file has it
 
 LEFT_OUT = 0.45
 """How likely a kind of happening does not come under one seed."""
@@ -296,7 +295,6 @@ def _ask(s: Schedule) -> Iterator[Said]:
             yield {"do": verb, "vm": s.vm(), "keep": s.chance.random() < 0.5}
         case "vm_set":
             yield {"do": verb, "vm": s.vm(), "policy": {"migration": str(s.pick(tuple(Method))), "handover": s.pick(("paused", "libvirt"))}}
-        case "vm_start" | "vm_migrate" | "vm_move" if s.chance.random() < 0.5:
-            yield {"do": verb, "vm": s.vm(), "to": s.host()}
         case _:
-            yield {"do": verb, "vm": s.vm()}
+            to = {"to": s.host()} if verb in ("vm_start", "vm_migrate", "vm_move") and s.chance.random() < 0.5 else {}
+            yield {"do": verb, "vm": s.vm(), **to}
