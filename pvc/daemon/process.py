@@ -68,8 +68,7 @@ class NodeDaemon:
         self._store = ZooKeeperStore(options(config))
         self._timer = MonotonicTimer(self._inbox.put)
         self._watchdog = self._make_watchdog(config)
-        token = lambda: self._agent.executor.token  # noqa: E731
-        self._tests = DeviceTester(config.node, self._store, config.fence_of, token=token, now=machine.wall_clock)
+        self._tests = DeviceTester(config.node, self._store, config.fence_of, token=self._token, now=machine.wall_clock)
         self._power = PowerPool(config.fence_of, self._inbox.put, entitled=self._entitled, distrusted=self._tests.distrusted)
         self._log = AgentLog()
         calls = Calls(self._xml_of, self._address_of, self._inbox.put, self._log.say)
@@ -80,14 +79,14 @@ class NodeDaemon:
             config.node,
             self._store,
             config.settings.keepalive_interval_s,
-            token=lambda: self._agent.executor.token,
+            token=self._token,
             measure=lambda tick: self._measure(tick, self._agent.core.known.inventory),
             seen=lambda stats: self._inbox.put(StatsSeen(stats)),
         )
         self._progress = ProgressWriter(
             config.node,
             self._store,
-            token=lambda: self._agent.executor.token,
+            token=self._token,
             records=lambda: {uuid: known.record for uuid, known in list(self._agent.core.known.domains.items())},
             figures=self._hypervisor.progress,
         )
@@ -115,7 +114,7 @@ class NodeDaemon:
 
     def _make_watchdog(self, config: DaemonConfig) -> WatchdogKeeper:
         arm = partial(LinuxWatchdog, config.watchdog_device, config.watchdog_timeout_s) if config.watchdog_device else None
-        return WatchdogKeeper(config.node, self._store, arm, config.watchdog_timeout_s, lambda: self._agent.executor.token)
+        return WatchdogKeeper(config.node, self._store, arm, config.watchdog_timeout_s, self._token)
 
     def _make_core(self, cluster: str) -> CoreLoop:
         return CoreLoop(
@@ -249,9 +248,13 @@ class NodeDaemon:
             self._notices.put(f"{wrong.message}; {wrong.next_step}")
 
     def _known(self) -> Remembered:
-        token = self._agent.executor.token
+        token = self._token()
         version = self._remembered.boot_version if token is None else token
         return Remembered(self._remembered.cluster, version, self._store.last_zxid)
+
+    def _token(self) -> int | None:
+        """The boot token that this daemon joined with; None before."""
+        return self._agent.executor.token
 
     def _remember(self) -> None:
         try:
