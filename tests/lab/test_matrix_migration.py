@@ -84,7 +84,7 @@ def test_a_migration_that_never_ends_is_given_up(ward_for):
     with stage.copying():
         wait_until(lambda: stage.life.phase is Migration.none, REACH_S, "it is given up")
     assert (stage.life.state, stage.life.owner) == (Domain.start, stage.source)
-    assert "abort" in ward.triggers("web")
+    assert "migrate_failed" in ward.triggers("web")
     stage.ticks_on()
     stage.close()
     assert len(ward.boots("web")) == 1
