@@ -163,8 +163,8 @@ class RealWorld:
         return uuid
 
     def kill_guest(self, host: str, uuid: str) -> None:
-        pid = self.machines[host].qemu(uuid)
-        assert pid is not None, f"no QEMU of {uuid} on {host}"
+        # libvirt shows a guest that comes in before its QEMU is there.
+        pid = wait_until(lambda: self.machines[host].qemu(uuid), 20, f"there is a QEMU of {uuid} on {host}")
         os.kill(pid, signal.SIGKILL)
 
     def ticks(self, host: str, uuid: str) -> int:
