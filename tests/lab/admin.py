@@ -139,11 +139,11 @@ class Admin:
     # -- Everything ----------------------------------------------------------------------------------------------------
 
     def tree(self) -> set[str]:
-        """Every znode of the cluster, but for what a node tells of the migrations that it has under way: that is there since the first."""
+        """Every znode of the cluster, but for what nodes tell of migrations and of fence devices: that is there since the first."""
         client: Any = KazooClient(",".join(self._hosts) + CHROOT)
         client.start()
         try:
-            return {path for path in _below(client, "/") if not path.endswith("/progress")}
+            return {path for path in _below(client, "/") if not path.endswith(("/progress", "/fence-tests"))}
         finally:
             client.stop()
             client.close()

@@ -9,8 +9,9 @@ from tests.lab.admin import PATIENCE_S
 pytestmark = pytest.mark.lab
 
 
-def test_guests_of_a_node_without_power_run_elsewhere(ward):
+def test_guests_of_a_node_without_power_run_elsewhere(ward_for):
     """Nobody is shot: power that reads off is proof. Each VM comes to what was wanted of it, and the node comes back as it was."""
+    ward = ward_for(dead_ticks="60", boot_grace="90")  # a device that was too busy to answer is asked again, long before a shot
     victim = ward.victim
     ward.up("web", victim, {"migration": "none"})
     ward.up("db", victim, {"migration": "none"}, disk=True)
