@@ -12,6 +12,8 @@ from lab.place import Place
 from lab.shell import batch, run
 
 CLIENT = "client"
+MANAGEMENT_MAC = "02:99:00:00:02:00"
+"""Where the BMCs are. A switch left to itself takes the address of a port, and another when that is unplugged: nobody finds it then."""
 KERNEL = Path(__file__).resolve().parent.parent / "etc" / "50-pvc-daemon.conf"
 RULES = """
 table bridge lab {
@@ -40,8 +42,8 @@ class Rack:
         run("ip", "netns", "add", place.rack)
         addresses = [f"address add {place.bmc_address(host)}/24 dev management" for host in place.hosts]
         batch(
-            ["link set lo up", "link add data type bridge", "link add management type bridge", "link set data up",
-             "link set management up", *addresses],
+            ["link set lo up", "link add data type bridge", f"link add management address {MANAGEMENT_MAC} type bridge",
+             "link set data up", "link set management up", *addresses],
             place.rack,
         )  # fmt: skip
         self._inside("nft", "-f", "-", text=RULES)
