@@ -150,7 +150,9 @@ ROWS = (
     Row("migrate_failed", (MIGRATE,),           START,    OWNER, (g.RUNS, g.IDLE, g.BEFORE_HANDOVER, g.HOPELESS), {"target": None, "avoid": Take.avoid_target, "request": Take.request_again}, (), "The guest still runs here; the target is avoided for a while.", DROP),
 
     # Guests and copies where none should be.
-    Row("cleared",   (CONFLICT,),               STOP,     TARGET, (g.ABSENT, g.IDLE),                     NOBODY,                                            (), "The guest that should not have been is gone."),
+    Row("cleared",   (CONFLICT,),               STOP,     TARGET, (g.ABSENT, g.IDLE, g.WANTS_STOP),       NOBODY,                                            (), "The guest that should not have been is gone."),
+    Row("cleared",   (CONFLICT,),               DISABLE,  TARGET, (g.ABSENT, g.IDLE, g.WANTS_DISABLE),    NOBODY,                                            (), "The guest that should not have been is gone."),
+    Row("cleared",   (CONFLICT,),               PLACE,    TARGET, (g.ABSENT, g.IDLE, g.WANTS_UP),         {**PLACED, "target": Take.choice_or_me},           (), "The guest that should not have been is gone, and it is wanted up: this time by the record."),
     Row("suspend_stray", OWNED,                 None,     HOST,  (g.STRAY_GUEST, g.IDLE),                 {},                                                (Effect.suspend,),  "Another node owns it: this copy must not run on (H28)."),
     Row("discard_stray", (START,),              None,     HOST,  (g.STRAY_PAUSED, g.IDLE),                {},                                                (Effect.discard,),  "Its owner reports it running, so the suspended copy can go."),
     Row("discard_copy", (*OFF, PLACE, *OWNED, CONFLICT, DELETE), None, HOST, (g.STRAY_COPY, g.IDLE),              {},                                                (Effect.discard,),  "The migration that brought this copy is over, and the record does not want it."),
@@ -160,7 +162,9 @@ ROWS = (
     Row("recover",   OWNED,                     DISABLE,  FENCER, (g.OWNER_GONE, g.COPY_HARMLESS, g.WANTS_DISABLE), NOBODY,                                  (), "What was wanted off is off with its node.", DROP),
     Row("recover",   OWNED,                     DELETE,   FENCER, (g.OWNER_GONE, g.COPY_HARMLESS, g.WANTS_DELETE),  NOBODY,                                  (), "What was wanted gone is off with its node.", DROP),
     Row("recover",   OWNED,                     PLACE,    FENCER, (g.OWNER_GONE, g.COPY_HARMLESS, g.WANTS_UP, g.CHOICE_FITS), {**PLACED, "target": Take.choice}, (), "What was wanted up is started on another node.", DROP),
-    Row("cleared",   (CONFLICT,),               STOP,     FENCER | PEER, (g.TARGET_GONE,),                NOBODY,                                            (), "The node where the guest ran is proven off."),
+    Row("cleared",   (CONFLICT,),               STOP,     FENCER | PEER, (g.TARGET_GONE, g.WANTS_STOP),   NOBODY,                                            (), "The node where the guest ran is proven off."),
+    Row("cleared",   (CONFLICT,),               DISABLE,  FENCER | PEER, (g.TARGET_GONE, g.WANTS_DISABLE), NOBODY,                                           (), "The node where the guest ran is proven off."),
+    Row("cleared",   (CONFLICT,),               PLACE,    FENCER | PEER, (g.TARGET_GONE, g.WANTS_UP, g.CHOICE_FITS), {**PLACED, "target": Take.choice},      (), "The node where the guest ran is proven off, and it is wanted up."),
 )
 # fmt: on
 

@@ -9,12 +9,10 @@ from contextlib import suppress
 from pvc.cluster.records import OnPoweroff
 from pvc.cluster.store import StoreError
 from pvc.errors import PvcError
-from pvc.fsm.domain import DOMAIN
 from pvc.fsm.states import Domain, Flush, Want
 from pvc.sim.cluster import SimCluster
 from pvc.sim.machine import Mood
 
-CLEARED = tuple(row.why for row in DOMAIN.rows_for("cleared"))
 ATTEND_S = 5.0
 """How often the operator looks."""
 
@@ -65,14 +63,13 @@ def attend(cluster: SimCluster) -> None:
 def restless(cluster: SimCluster) -> list[str]:
     """What is not at rest, or rests in a state that nobody wants.
 
-    A VM that used up its restarts has failed rightly, one that powered itself off may stay so by its policy, and one whose conflict is over
-    is left to whoever made it.
+    A VM that used up its restarts has failed rightly, and one that powered itself off may stay so by its policy.
     """
     wrong = list(cluster.settled())
     wrong += [f"{name} is {node.life.flush}" for name, node in cluster.witness.nodes.items() if node.life.flush is not Flush.ready]
     for record in cluster.witness.domains.values():
         state, up = record.life.state, record.life.want is Want.start
-        stays = state is Domain.stop and (record.policy.on_poweroff is OnPoweroff.stay or record.reason in CLEARED)
+        stays = state is Domain.stop and record.policy.on_poweroff is OnPoweroff.stay
         if (state is Domain.start) is not up and state is not Domain.failed and not (up and stays):
             wrong.append(f"{record.name} is {record.life.state} and wanted {record.life.want}")
     return wrong

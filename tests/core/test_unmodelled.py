@@ -126,16 +126,17 @@ def test_a_node_with_a_suspended_stray_of_a_vm_does_not_accept_it(guest, fired):
     assert seen(core, vm(Domain.migrate, owner="hv2", target="hv1", phase=Migration.asked)) == fired
 
 
-def test_a_conflict_ends_when_its_guest_is_gone_or_its_node_is_proven_off():
+@pytest.mark.parametrize(("want", "state"), [(Want.stop, Domain.stop), (Want.disable, Domain.disable), (Want.start, Domain.place)])
+def test_a_conflict_ends_as_is_wanted_when_its_guest_is_gone_or_its_node_is_proven_off(want, state):
     core = working()
     core.on(e.GuestSeen(UUID, Guest.running))
-    assert seen(core, vm(Domain.conflict, Want.stop, target="hv1")) == []
-    assert triggers(core.on(e.GuestSeen(UUID, Guest.absent))) == [("cleared", Domain.stop)]
+    assert seen(core, vm(Domain.conflict, want, target="hv1")) == []
+    assert triggers(core.on(e.GuestSeen(UUID, Guest.absent))) == [("cleared", state)]
     core = working()
-    assert seen(core, vm(Domain.conflict, Want.stop, target="hv3")) == []
+    assert seen(core, vm(Domain.conflict, want, target="hv3")) == []
     core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
     fenced = core.on(e.NodeSeen("hv3", node("hv3", Daemon.fenced, fence=Fence.proven, by="hv1"), 9))
-    assert triggers(fenced) == [("cleared", Domain.stop)]
+    assert triggers(fenced) == [("cleared", state)]
 
 
 @pytest.mark.parametrize(
