@@ -35,6 +35,7 @@ busybox-static
 cpio
 nftables
 openipmi
+fence-agents
 ipmitool
 util-linux
 "

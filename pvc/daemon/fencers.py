@@ -8,6 +8,7 @@ counts (H63).
 import logging
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -61,20 +62,28 @@ def call(
     told: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run a command with this standard input to its end, or kill it when its time is over or ``closing`` is set."""
+    """Run a command with this standard input to its end, or kill it with all that it began when its time is over or ``closing`` is set."""
     pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    stdin = nothing if told is None else pipe
     try:
         with subprocess.Popen(
-            command, env=environment, stdin=nothing if told is None else pipe, stdout=pipe, stderr=nothing, text=True, errors="replace"
+            command, env=environment, stdin=stdin, stdout=pipe, stderr=nothing, text=True, errors="replace", start_new_session=True
         ) as process:
             try:
                 printed = _printed(process, closing, timeout_s, told)
             finally:
-                process.kill()
+                _kill(process)
     except OSError as error:
         log.warning("%s cannot be started: %s", command[0], error)
         return Ended()
     return Ended() if printed is None else Ended(process.returncode, printed)
+
+
+def _kill(process: "subprocess.Popen[str]") -> None:
+    """An agent has tools of its own carry out its orders: none of them may outlive it."""
+    if process.returncode is None:  # else its number may be another's by now
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _printed(process: "subprocess.Popen[str]", closing: threading.Event, timeout_s: float, told: str | None) -> str | None:
@@ -82,6 +91,7 @@ def _printed(process: "subprocess.Popen[str]", closing: threading.Event, timeout
     while not closing.is_set() and time.monotonic() < deadline:
         with suppress(subprocess.TimeoutExpired):
             return process.communicate(told, timeout=min(0.5, timeout_s))[0]
+        told = None  # what it is told goes on being written; to say it again is an error
     return None
 
 

@@ -1,5 +1,7 @@
 """Agents of `fence-agents` by their protocol, and which machine a BMC says it is part of."""
 
+import os
+import select
 import shutil
 import threading
 from dataclasses import replace
@@ -9,6 +11,7 @@ import pytest
 from pvc.cluster.records import FenceMethod
 from pvc.daemon.config import FenceAccess
 from pvc.daemon.fencers import IpmiTool, fencer_of, same_machine
+from pvc.daemon.keys import split_port
 from pvc.fsm.states import Effect, Power
 from tests.daemon.test_power import Switch, bmc  # noqa: F401 - a fixture
 
@@ -78,6 +81,27 @@ def test_a_node_is_read_switched_off_and_on_by_an_agent(agent):
     switch.pool.close()
 
 
+def test_an_agent_may_take_its_time(agent):
+    """Each real one takes longer to switch than a process is waited for at a time."""
+    folder = agent(f"sleep 1.2\n{POWERED}")
+    (folder / "power").write_text("on\n")
+    fencer = fencer_of(ACCESS, threading.Event())
+    assert fencer.switch(False)
+    assert fencer.read() is Power.off
+
+
+def test_nothing_that_an_agent_began_outlives_it(agent):
+    """An order that is carried out late may hit a node that is back."""
+    folder = agent("sleep 1000 9> held & wait")
+    os.mkfifo(folder / "held")
+    held = os.open(folder / "held", os.O_RDONLY | os.O_NONBLOCK)
+    assert not fencer_of(replace(ACCESS, settle_s=1), threading.Event()).switch(False)
+    ended = select.poll()
+    ended.register(held, select.POLLHUP)
+    assert ended.poll(10_000), "its tool still runs"
+    os.close(held)
+
+
 def test_an_agent_that_is_not_there_is_silence(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert fencer_of(ACCESS, threading.Event()).read() is Power.silent
@@ -134,3 +158,21 @@ def test_a_real_responder_tells_its_guid(bmc, require):  # noqa: F811
     tool = IpmiTool(access, threading.Event())
     assert any(tool.read() is Power.on for _ in range(20)), "the responder does not start"
     assert same_machine(tool.guid(), "a123456789abcdefa123456789abcdef")
+
+
+@pytest.mark.ensemble
+def test_a_real_agent_reads_and_switches_a_real_responder(bmc, require):  # noqa: F811
+    require("fence_ipmilan", shutil.which("fence_ipmilan") is not None, "it is the agent of tests; Debian's package fence-agents has it")
+    access, power = bmc
+    host, port = split_port(access.address, 0)
+    told = {"ip": host, "ipport": port, "username": access.username, "password": access.password, "lanplus": 1, "cipher": 3}
+    agent = FenceAccess(FenceMethod.agent, agent="fence_ipmilan", options=tuple((name, str(value)) for name, value in told.items()))
+    fencer, switch = fencer_of(agent, threading.Event()), Switch(agent)
+    assert any(fencer.read() is Power.on for _ in range(30)), "the responder does not start"
+    assert switch.ask(Effect.power_off).reading is Power.off
+    assert power.read_text() == "0\n"
+    assert switch.ask(Effect.read_power).reading is Power.off
+    assert switch.ask(Effect.power_on).reading is Power.on
+    wrong = tuple((name, "wrong" if name == "password" else value) for name, value in agent.options)
+    assert fencer_of(replace(agent, options=wrong), threading.Event()).read() is Power.silent
+    switch.pool.close()
