@@ -11,6 +11,7 @@ import pytest
 from pvc import __version__
 from pvc.cli.access import Access
 from pvc.cli.main import main
+from pvc.cluster import login
 from pvc.daemon import process
 from pvc.daemon.config import read_config
 from pvc.daemon.keys import KEYS
@@ -150,9 +151,11 @@ def test_the_clients_file_says_nothing_by_itself_and_shows_how_to(tmp_path, monk
     text = (ROOT / "etc/pvc.conf").read_text()
     assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
     path = tmp_path / "pvc.conf"
-    path.write_text(text.replace("#zookeeper", "zookeeper"))
+    path.write_text(text.replace("#zookeeper =", "zookeeper ="))
     options = Access(config_file=path).options()
     assert (len(options.hosts), options.chroot) == (3, "/pvc")
+    shown = set(re.findall(r"^#(zookeeper\w*) =", text, re.MULTILINE))
+    assert {"zookeeper_ca", "zookeeper_user"} <= shown <= {"zookeeper", *login.KEYS}
 
 
 # ---- manual pages

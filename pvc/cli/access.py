@@ -1,10 +1,9 @@
 """The way to the cluster: which ZooKeeper, who asks, and a connection for as long as one command needs it.
 
 An address is looked for in this order: -z, the environment's PVC_ZOOKEEPER, the key `zookeeper` in the user's own file, and in
-/etc/pvc/pvc.conf.
+/etc/pvc/pvc.conf. How to log in there stands in the files alone.
 """
 
-import configparser
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from pvc.cli.config_file import read_file, user_file
 from pvc.errors import NoQuorum, UsageProblem
 
 if TYPE_CHECKING:
@@ -45,24 +45,31 @@ class Access:
     make_store: "Callable[[Options], Store] | None" = None
     make_ear: "Callable[[], Ear] | None" = None
     who: str = field(default_factory=lambda: _who())
-    user_file: Path = field(default_factory=lambda: _user_file())
+    user_file: Path = field(default_factory=user_file)
 
     def addresses(self) -> Iterator[Setting]:
         """Where an address is looked for, and what is found there, the first that says anything first to count."""
         yield Setting("-z", self.zookeeper)
         yield Setting(ENVIRONMENT, os.environ.get(ENVIRONMENT))
-        yield Setting(str(self.user_file), _configured(self.user_file))
-        yield Setting(str(self.config_file), _configured(self.config_file))
+        yield from self.configured("zookeeper")
+
+    def configured(self, name: str) -> Iterator[Setting]:
+        """What the files say for a key, the user's own first."""
+        for path in (self.user_file, self.config_file):
+            yield Setting(str(path), read_file(path).get(name))
 
     def options(self) -> "Options":
-        """The address, parsed; raises UsageProblem when there is none, or it cannot be read."""
+        """The address, parsed; raises UsageProblem when there is none, or a file cannot be used."""
         text = next((setting.value for setting in self.addresses() if setting.value), None)
         if not text:
             raise UsageProblem(
                 "nothing says at which ZooKeeper the cluster is",
                 f"-z HOST:PORT,HOST:PORT/CHROOT, or {ENVIRONMENT}, or the key zookeeper in {self.user_file} or {self.config_file}",
             )
-        return parsed(text)
+        from pvc.cluster.login import KEYS, secured
+
+        said = {name: next((setting.value for setting in self.configured(name) if setting.value), None) for name in KEYS}
+        return secured(parsed(text), said)
 
     @contextmanager
     def cluster(self, *, create_root: bool = False) -> "Iterator[Cluster]":
@@ -126,28 +133,6 @@ def this_host() -> str:
 def _with_port(host: str) -> str:
     bare = host.endswith("]") if host.startswith("[") else ":" not in host
     return f"{host}:{DEFAULT_PORT}" if bare else host
-
-
-def _configured(path: Path) -> str | None:
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{path} cannot be read: {error}", f"correct it, or set {ENVIRONMENT}") from error
-    try:
-        # A file of one key needs no section.
-        parser.read_string(text if text.lstrip().startswith("[") else f"[pvc]\n{text}")
-    except configparser.Error as error:
-        raise UsageProblem(f"{path} cannot be read: {str(error).splitlines()[0]}", f"write it as INI, or set {ENVIRONMENT}") from error
-    sections = [parser.defaults(), *(parser[name] for name in parser.sections())]
-    return next((section["zookeeper"] for section in sections if section.get("zookeeper")), None)
-
-
-def _user_file() -> Path:
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return Path(home) / "pvc" / "pvc.conf"
 
 
 def _who() -> str:

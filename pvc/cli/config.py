@@ -27,15 +27,20 @@ def show(form: str) -> None:
     \b
     pvc config show
     """
-    settings = [_setting("zookeeper", list(access().addresses())), _setting("color", _colours())]
+    from pvc.cluster.login import KEYS, SECRETS
+
+    way = access()
+    login = [_setting(name, list(way.configured(name)), secret=name in SECRETS) for name in KEYS]
+    settings = [_setting("zookeeper", list(way.addresses())), *login, _setting("color", _colours())]
     rows = [(one["name"], one["value"] or "-", one["source"] or "nobody says", ", ".join(one["asked"])) for one in settings]
     heads = ("SETTING", "VALUE", "FROM", "IN THIS ORDER")
     answer(form, {"settings": settings}, [one["name"] for one in settings], lambda wide: print_table(heads, rows, ""))
 
 
-def _setting(name: str, found: list[Setting]) -> dict[str, Any]:
+def _setting(name: str, found: list[Setting], *, secret: bool = False) -> dict[str, Any]:
     first = next((setting for setting in found if setting.value), Setting("", None))
-    return {"name": name, "value": first.value, "source": first.source or None, "asked": [setting.source for setting in found]}
+    value = "(not shown)" if secret and first.value else first.value
+    return {"name": name, "value": value, "source": first.source or None, "asked": [setting.source for setting in found]}
 
 
 def _colours() -> list[Setting]:

@@ -14,6 +14,7 @@ from pvc.cli.output import Cell, answer, output, print_table
 if TYPE_CHECKING:
     from pvc.client.attention import Finding
     from pvc.client.cluster import Cluster
+    from pvc.cluster.options import Tls
 
 ASK_S = 3.0
 COLOURS = {"problem": "red", "warning": "yellow", "ok": "green"}
@@ -57,7 +58,7 @@ def _findings(way: Access, repair: bool) -> "Iterator[Finding]":
         return
     yield Finding(FINE, "configuration", f"{','.join(options.hosts)}{options.chroot or '/'}, from {source}")
     if way.make_store is None:
-        yield from servers(options.hosts)
+        yield from servers(options.hosts, options.tls)
     try:
         with way.cluster() as cluster:
             yield from _inside(cluster, repair)
@@ -65,12 +66,12 @@ def _findings(way: Access, repair: bool) -> "Iterator[Finding]":
         yield Finding(PROBLEM, "ZooKeeper", error.message, error.next_step)
 
 
-def servers(hosts: tuple[str, ...]) -> "Iterator[Finding]":
+def servers(hosts: tuple[str, ...], tls: "Tls | None" = None) -> "Iterator[Finding]":
     """Each server by itself, and whether those that answer are a majority."""
     from pvc.client.attention import FINE, PROBLEM, WARNING, Finding
 
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
-        modes = dict(zip(hosts, pool.map(_mode, hosts), strict=True))
+        modes = dict(zip(hosts, pool.map(lambda host: _mode(host, tls), hosts), strict=True))
     for host, (mode, why) in modes.items():
         if mode is None:
             yield Finding(WARNING, f"ZooKeeper {host}", f"it does not answer: {why}", f"look at ZooKeeper on {host.partition(':')[0]}")
@@ -87,11 +88,11 @@ def servers(hosts: tuple[str, ...]) -> "Iterator[Finding]":
         yield Finding(FINE, "quorum", words)
 
 
-def _mode(host: str) -> tuple[str | None, str]:
+def _mode(host: str, tls: "Tls | None") -> tuple[str | None, str]:
     """What a server says it is; "unknown" where it answers and does not tell."""
     name, _, port = host.rpartition(":")
     try:
-        with socket.create_connection((name.strip("[]"), int(port)), ASK_S) as connection:
+        with socket.create_connection((name.strip("[]"), int(port)), ASK_S) as plain, _by_tls(plain, tls) as connection:
             connection.settimeout(ASK_S)
             connection.sendall(b"srvr")
             told = connection.makefile("rb").read(4096).decode("ascii", "replace")
@@ -101,6 +102,12 @@ def _mode(host: str) -> tuple[str | None, str]:
     if mode is None and "not currently serving" in told:
         return None, "it is not part of a quorum"
     return mode or "unknown", ""
+
+
+def _by_tls(plain: socket.socket, tls: "Tls | None") -> socket.socket:
+    from pvc.cluster.login import tls_context
+
+    return plain if tls is None else tls_context(tls).wrap_socket(plain)
 
 
 def _inside(cluster: "Cluster", repair: bool) -> "Iterator[Finding]":

@@ -64,9 +64,10 @@ class ZooKeeperStore(Store):
         if not client.start_async().wait(timeout_s):
             self._client = None
             client.hang_up()
+            by_tls = self._options.tls is not None
             raise NotConnected(
-                f"no ZooKeeper server answered within {timeout_s:g} s: tried {', '.join(self._options.hosts)}",
-                "start the ensemble, or correct the list of hosts",
+                f"no ZooKeeper server answered within {timeout_s:g} s: tried {', '.join(self._options.hosts)}{' by TLS' if by_tls else ''}",
+                f"start the ensemble, or correct the list of hosts{' (their TLS ports) or the certificates' if by_tls else ''}",
             )
         self._session.keep(client)
 

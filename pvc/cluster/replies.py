@@ -82,7 +82,8 @@ def _translated(error: Exception, path: str, write: bool) -> StoreError:
     if write and code == SESSION_EXPIRED:
         return SessionLost("the session ended before the request was applied")
     if code is not None and code not in UNANSWERED:
-        return Refused(path, WHY.get(code, Why.OTHER), None, type(error).__name__)
+        why = WHY.get(code, Why.OTHER)
+        return Refused(path, why, None, "" if why is Why.NO_AUTH else type(error).__name__)
     detail = f"ZooKeeper did not answer ({type(error).__name__})"
     return OutcomeUnknown(f"{detail}: the change may be applied or not") if write else NotConnected(detail)
 

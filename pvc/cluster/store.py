@@ -119,6 +119,9 @@ class Why(enum.Enum):
     OTHER = "the ensemble refused it"
 
 
+LOGIN = "log in as the cluster was created: zookeeper_user or zookeeper_cert, in pvc.conf or pvcd.conf"
+
+
 class StoreError(PvcError):
     """Base of all that a store raises."""
 
@@ -132,7 +135,8 @@ class Refused(StoreError):
     def __init__(self, path: str, why: Why, op: Op | None = None, detail: str = "") -> None:
         self.path, self.why, self.op, self.detail = path, why, op, detail
         what = f"{type(op).__name__.lower()} {path}" if op else f"request for {path or 'several znodes'}"
-        super().__init__(f"{what} refused: {why.value}" + (f" ({detail})" if detail else ""))
+        next_step = LOGIN if why is Why.NO_AUTH else None
+        super().__init__(f"{what} refused: {why.value}" + (f" ({detail})" if detail else ""), next_step)
 
 
 class NotConnected(StoreError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pvc.cluster import login as zk_login
 from pvc.cluster.names import NAME_RULE, is_address, is_name, shown
 from pvc.cluster.records import FenceMethod, Fencing
 from pvc.core.settings import Settings
@@ -70,6 +71,7 @@ class DaemonConfig:
     node: str
     zookeeper: tuple[str, ...]
     chroot: str
+    login: zk_login.Said = field(repr=False)
     settings: Settings
     libvirt_uri: str
     migration_address: str | None
@@ -147,6 +149,7 @@ class ConfigFile:
         yield from missing
         if not wrong and not missing:
             values = self.values(node)
+            yield from zk_login.problems(values)
             yield from _disorder(settings_of(values))
             yield from _hasty(values)
 
@@ -195,6 +198,7 @@ def read_config(path: Path, hostname: str) -> DaemonConfig:
         node=node,
         zookeeper=values["zookeeper"],
         chroot=values["chroot"],
+        login={name: values[name] for name in zk_login.KEYS},
         settings=settings_of(values),
         libvirt_uri=values["libvirt_uri"],
         migration_address=values["migration_address"],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pvc.cluster import login
 from pvc.cluster.names import ADDRESS_RULE, is_address, is_line, shown
 from pvc.cluster.records import FenceMethod
 
@@ -190,6 +191,7 @@ KEYS = (
     Key("ipmi_password",        secret),
     # ZooKeeper and time.
     Key("chroot",               chroot,                 ""),
+    *(Key(name, read) for name, read in login.KEYS.items()),
     Key("session_timeout",      seconds(0.4, 120.0)),
     Key("dead_ticks",           count(4, 100),          "6"),
     Key("throws_ticks",         count(1, 100),          "3"),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_boot, decode_config
 from pvc.cluster.live import ZooKeeperStore
+from pvc.cluster.login import secured
 from pvc.cluster.names import is_name
 from pvc.cluster.options import Options
 from pvc.cluster.records import Boot, ClusterConfig, Fencing, Machine
@@ -161,7 +162,11 @@ class Preflight:
                 f"ZooKeeper: only {config.zookeeper[0]} is listed: this node loses its session whenever that server stops",
                 "list every server of the ensemble",
             )
-        store = ZooKeeperStore(options(config))
+        try:
+            store = ZooKeeperStore(options(config))
+        except PvcError as error:
+            self._problem("ZooKeeper", error)
+            return None
         try:
             store.start(lambda event: None, CONNECT_TIMEOUT_S)
             found = self._cluster(config, store, boot)
@@ -217,5 +222,5 @@ class Preflight:
 
 
 def options(config: DaemonConfig) -> Options:
-    """How the store reaches ZooKeeper."""
-    return Options(config.zookeeper, config.chroot, config.settings.session_timeout_s)
+    """How the store reaches ZooKeeper; raises UsageProblem for a file that cannot be used."""
+    return secured(Options(config.zookeeper, config.chroot, config.settings.session_timeout_s), config.login)

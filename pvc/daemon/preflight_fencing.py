@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pvc.cluster import login
 from pvc.cluster.records import FenceMethod, Fencing
 from pvc.daemon import machine
 from pvc.daemon.config import DEFAULT, DaemonConfig, FenceAccess
@@ -73,7 +74,10 @@ class FencingLook:
         file, path = self._config.file, self._config.path
         accesses = [file.fence_of(name) for name in (self._config.node, *file.sections)]
         files = {access.password_file for access in accesses if access.password_file is not None}
-        files |= {path} if any(access.secrets for access in accesses) else set()
+        told = any(access.secrets for access in accesses) or self._config.login.get(login.PASSWORD)
+        files |= {path} if told else set()
+        own = self._config.login.get(login.PASSWORD_FILE)
+        files |= {Path(own)} if own else set()
         for one in sorted(files):
             yield from _secret(one)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pvc.cluster import login
 from pvc.core.settings import Settings
 from pvc.errors import unknown
 
@@ -27,8 +28,8 @@ COUNTS = {
 }
 FLAGS = {"power_back": "power_back"}
 MEANINGLESS = (
-    "zookeeper", "chroot", "ipmi_hostname", "ipmi_username", "ipmi_password", "ipmi_password_file", "ipmi_cipher_suite", "ipmi_guid",
-    "fence_method", "fence_agent", "fence_agent_options", "fence_timeout", "fence_settle", "libvirt_uri", "migration_address",
+    *login.KEYS, "zookeeper", "chroot", "ipmi_hostname", "ipmi_username", "ipmi_password", "ipmi_password_file", "ipmi_cipher_suite",
+    "ipmi_guid", "fence_method", "fence_agent", "fence_agent_options", "fence_timeout", "fence_settle", "libvirt_uri", "migration_address",
     "migration_uri", "memory_reserve_mib", "state_file", "claims_directory", "metrics_listen", "watchdog_device", "watchdog_timeout",
 )  # fmt: skip
 """Keys that a simulated daemon has no use for."""

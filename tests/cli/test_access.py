@@ -45,6 +45,25 @@ def test_a_broken_file_is_named(access, content):
         access.options()
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("zookeper = zk1", 'did you mean "zookeeper"'), ("zookeeper_ca = ca.pem", "zookeeper_ca: 'ca.pem' is no absolute path")],
+)
+def test_a_key_or_value_that_cannot_be_meant_is_named(access, line, words):
+    access.config_file.write_text(f"zookeeper = zk1\n{line}\n")
+    with pytest.raises(UsageProblem, match=words) as caught:
+        access.options()
+    assert str(access.config_file) in caught.value.message
+
+
+def test_the_users_own_file_may_hold_the_password_for_an_address_of_all(access, tmp_path):
+    access.user_file = tmp_path / "own.conf"
+    access.config_file.write_text("zookeeper = zk1/pvc\nzookeeper_user = pvc\nzookeeper_password = old\n")
+    access.user_file.write_text("zookeeper_password = s3%cret\n")
+    assert access.options().auth == (("digest", "pvc:s3%cret"),)
+    assert access.options().chroot == "/pvc"
+
+
 def test_no_address_at_all_says_where_one_can_stand(access):
     with pytest.raises(UsageProblem) as caught:
         access.options()

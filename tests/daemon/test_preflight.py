@@ -3,13 +3,18 @@
 import json
 import os
 import socket
+import uuid
 from dataclasses import dataclass
 
 import pytest
 
 from pvc.cluster import znodes
+from pvc.cluster.changes import create_cluster
+from pvc.cluster.commit import commit
 from pvc.cluster.formats import encode_boot
-from pvc.cluster.records import Boot, Hold
+from pvc.cluster.live import ZooKeeperStore, create_root
+from pvc.cluster.options import Options
+from pvc.cluster.records import Boot, ClusterConfig, Hold
 from pvc.cluster.store import Create, Delete
 from pvc.daemon.findings import Verdict
 from pvc.daemon.preflight import Preflight
@@ -58,7 +63,6 @@ def file(tmp_path, **keys):
 def impatient(monkeypatch):
     """A refused connection is known at once; the ten seconds are for servers that are starting."""
     monkeypatch.setattr("pvc.daemon.preflight.CONNECT_TIMEOUT_S", 0.5)
-
 
 
 def test_it_ends_without_the_environment_variable():
@@ -168,6 +172,44 @@ def test_without_a_cluster_it_says_how_to_make_one(path):
     (problem,) = flight.problems
     assert "there is no cluster at /t-" in problem
     assert flight.found[-1].next_step.startswith("run `pvc init`")
+
+
+@pytest.mark.ensemble
+def test_a_daemon_logs_in_as_its_file_says(world):
+    options = Options(world.ensemble.hosts, f"{world.chroot}/guarded", auth=(("digest", "pvc:s3cret"),))
+    create_root(options)
+    store = ZooKeeperStore(options)
+    store.start(lambda _: None)
+    commit(store, create_cluster(ClusterConfig(str(uuid.uuid4()), "guarded", request="begin")))
+    store.close()
+    secret = world.folder / "password"
+    keys = {"chroot": f"{world.chroot}/guarded", "zookeeper_user": "pvc", "zookeeper_password_file": secret}
+    path = world.daemon(**keys).folder / "pvcd.conf"
+    secret.write_text("s3cret")
+    secret.chmod(0o600)
+    assert Flight(path).problems == []
+    secret.write_text("guess")
+    refused = Flight(path)
+    assert "the credentials do not allow it" in refused.problems[0]
+    assert "zookeeper_user" in refused.found[-1].next_step
+
+
+def test_a_login_that_cannot_be_used_is_said_before_anybody_is_asked(tmp_path):
+    flight = Flight(file(tmp_path, zookeeper_ca=tmp_path / "nowhere.pem"))
+    assert "nowhere.pem cannot be used: No such file" in flight.problems[-1]
+    assert "needs a zookeeper_password" in Flight(file(tmp_path, zookeeper_user="pvc")).problems[0]
+
+
+@pytest.mark.parametrize("own_file", [False, True])
+def test_a_password_for_zookeeper_that_anybody_can_read_is_a_problem(tmp_path, own_file):
+    secret = tmp_path / "password"
+    secret.write_text("s3cret")
+    password = {"zookeeper_password_file": secret} if own_file else {"zookeeper_password": "s3cret"}
+    path = file(tmp_path, zookeeper_user="pvc", **password)
+    holder = secret if own_file else path
+    for mode, words in ((0o644, ["everybody on this machine can read it"]), (0o600, [])):
+        holder.chmod(mode)
+        assert [words for sentence in Flight(path).problems if f"{holder} holds a password" in sentence] == [words] * bool(words)
 
 
 @pytest.mark.ensemble
