@@ -1,8 +1,13 @@
 """Ties the session to the work: a daemon whose core or keepalive has stopped must not go on looking alive."""
 
+import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 
+log = logging.getLogger("pvcd")
+
+LAST_WORDS_S = 1.0
 LOOKS = 12
 """Looks within the limit. Counted in own turns rather than by the clock, so that a process that was frozen as a whole gets its chance."""
 
@@ -41,3 +46,11 @@ class Deadman:
             if stopped is not None:
                 self._end(f"{stopped} has stood still for {self._limit_s:g} s: this daemon ends itself, its guests run on")
                 return
+
+
+def end_at_once(why: str) -> None:
+    """The last resort. The log may be what hangs, so it gets a moment and no more."""
+    words = threading.Thread(target=log.critical, args=("%s", why), daemon=True)
+    words.start()
+    words.join(LAST_WORDS_S)
+    os._exit(1)

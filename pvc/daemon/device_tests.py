@@ -17,7 +17,7 @@ from pvc.cluster.names import clipped, is_name
 from pvc.cluster.records import MAX_NODES, MAX_WHY, NodeRecord
 from pvc.cluster.store import Changed, Check, Create, Set, Store, StoreError, Znode
 from pvc.daemon.config import FenceAccess
-from pvc.daemon.devices import ANY, look_at, wanted_guid
+from pvc.daemon.devices import look_at, wanted_guid
 from pvc.daemon.fencers import Fencer, fencer_of
 from pvc.errors import PvcError
 from pvc.fsm.states import Power
@@ -112,8 +112,7 @@ class DeviceTester:
             return DeviceTest(name, access.method, Power.unread)
         record = None if znode is None else decode_node(name, znode.data)
         published = record.fencing.guid if isinstance(record, NodeRecord) else None
-        wanted = wanted_guid(access, published)
-        look = look_at(fencer, None if wanted == ANY else wanted, lives=alive)
+        look = look_at(fencer, wanted_guid(access, published), lives=alive)
         if look.fault and look.reading is Power.off and not self._still_alive(name, fencer):
             return DeviceTest(name, access.method, look.reading)
         return DeviceTest(name, access.method, look.reading, clipped(look.fault, MAX_WHY))

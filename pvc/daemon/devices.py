@@ -23,8 +23,17 @@ class Look:
 
 
 def wanted_guid(access: FenceAccess, known: str | None) -> str | None:
-    """What a node's device has to tell: what the file says, else the UUID of its machine where that is known."""
-    return None if access.guid == ANY else access.guid or known
+    """What a node's device has to tell: what the file says, else the UUID of its machine where that is known; None where nothing counts."""
+    wanted = access.guid or known
+    return None if wanted == ANY else wanted
+
+
+def stranger(fencer: Fencer, wanted: str | None) -> str:
+    """Why this device is another machine's than the one with this GUID; empty where it is not, or where one of them is not known."""
+    told = fencer.guid() if wanted is not None else None
+    if told is None or wanted is None or same_machine(told, wanted):
+        return ""
+    return f"it is part of {told}, and the node is {wanted}: it is another machine's"
 
 
 def look_at(fencer: Fencer, wanted: str | None, *, lives: bool) -> Look:
@@ -32,9 +41,8 @@ def look_at(fencer: Fencer, wanted: str | None, *, lives: bool) -> Look:
     reading = fencer.read()
     if reading is Power.silent:
         return Look(reading)
-    told = fencer.guid() if wanted is not None else None
-    if told is not None and wanted is not None and not same_machine(told, wanted):
-        return Look(reading, f"it is part of {told}, and the node is {wanted}: it is another machine's")
+    if fault := stranger(fencer, wanted):
+        return Look(reading, fault)
     if lives and reading is Power.off and fencer.read() is Power.off:
         return Look(reading, "it reads off while the node lives: it is another machine's")
     return Look(reading)

@@ -1,7 +1,7 @@
 """The power of other nodes: read and switched by their devices, on a small pool of workers.
 
-Only what a device reads is reported. Proof is "off", read twice a second apart; anything else needs no second look, because nothing is
-recovered upon it.
+Only what a device reads is reported. Proof is "off", read twice a second apart, by a device that does not say that it is another machine's;
+anything else needs no second look, because nothing is recovered upon it.
 """
 
 import logging
@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from pvc.core.events import PowerRead
 from pvc.daemon.config import FenceAccess
+from pvc.daemon.devices import stranger, wanted_guid
 from pvc.daemon.fencers import Fencer, fencer_of
 from pvc.fsm.states import Effect, Power
 
@@ -22,11 +24,26 @@ APART_S = 1.0
 """Between the two readings that make a proof."""
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The device of a node, and the GUID that it has to tell, if it tells one."""
+
+    node: str
+    fencer: Fencer
+    wanted: str | None
+
+    def is_another_machines(self) -> bool:
+        """Whether it says so itself. Asked each time, for the self-test may be to come, and an address may have changed hands since."""
+        if fault := stranger(self.fencer, self.wanted):
+            log.error("the fence device of %s is not believed: %s", self.node, fault)
+        return bool(fault)
+
+
 class PowerPool:
     """The agent's power switch. ``access_of`` says how each node is reached; ``report`` may only enqueue.
 
     ``entitled`` is asked at the last moment before an order to switch off: whoever was frozen since it was given may not be any more.
-    ``distrusted`` tells why a node's device is not to be believed, empty when it is.
+    ``distrusted`` tells why a node's device is not to be believed, empty when it is; ``guid_of`` what it has to tell, as its node says.
     """
 
     def __init__(
@@ -36,10 +53,11 @@ class PowerPool:
         *,
         entitled: Callable[[], bool] = lambda: True,
         distrusted: Callable[[str], str] = lambda node: "",
+        guid_of: Callable[[str], str | None] = lambda node: None,
         apart_s: float = APART_S,
     ) -> None:
         self._access_of, self._report = access_of, report
-        self._entitled, self._distrusted, self._apart_s = entitled, distrusted, apart_s
+        self._entitled, self._distrusted, self._guid_of, self._apart_s = entitled, distrusted, guid_of, apart_s
         self._closing = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS, "power")
 
@@ -68,24 +86,29 @@ class PowerPool:
         if why := self._distrusted(node):
             log.warning("the fence device of %s is not asked: %s", node, why)
             return Power.silent
+        device = Device(node, fencer, wanted_guid(access, self._guid_of(node)))
         if effect is Effect.read_power:
-            return self._reading(fencer)
-        return self._switched(node, fencer, effect is Effect.power_on, access.settle_s)
+            return self._reading(device)
+        return self._switched(device, effect is Effect.power_on, access.settle_s)
 
-    def _switched(self, node: str, fencer: Fencer, on: bool, settle_s: float) -> Power:
+    def _switched(self, device: Device, on: bool, settle_s: float) -> Power:
+        if device.is_another_machines():
+            return Power.silent
         if not on and not self._entitled():
-            log.warning("%s is not shot: this daemon has not heard from ZooKeeper since it was decided", node)
-            return self._reading(fencer)
-        accepted = fencer.switch(on)
+            log.warning("%s is not shot: this daemon has not heard from ZooKeeper since it was decided", device.node)
+            return self._reading(device)
+        accepted = device.fencer.switch(on)
         wanted, deadline = Power.on if on else Power.off, time.monotonic() + settle_s
-        while (reading := self._reading(fencer)) is not wanted and time.monotonic() < deadline:
+        while (reading := self._reading(device)) is not wanted and time.monotonic() < deadline:
             if (reading is Power.silent and not accepted) or self._closing.wait(self._apart_s):
                 break
         return reading
 
-    def _reading(self, fencer: Fencer) -> Power:
-        """A reading; off only when it is read twice."""
-        reading = fencer.read()
+    def _reading(self, device: Device) -> Power:
+        """A reading; off only when it is read twice. In between it is asked whose it is, which costs no time."""
+        reading, since = device.fencer.read(), time.monotonic()
         if reading is not Power.off:
             return reading
-        return Power.silent if self._closing.wait(self._apart_s) else fencer.read()
+        if device.is_another_machines() or self._closing.wait(max(0.0, since + self._apart_s - time.monotonic())):
+            return Power.silent
+        return device.fencer.read()

@@ -10,10 +10,8 @@ import os
 import queue
 import random
 import signal
-import socket
 import threading
 from functools import partial
-from types import FrameType
 
 from pvc.agent.agent import Agent
 from pvc.cluster import znodes
@@ -25,7 +23,7 @@ from pvc.cluster.store import NotConnected
 from pvc.core.events import Event, StatsSeen, StopAsked
 from pvc.daemon import machine
 from pvc.daemon.config import DaemonConfig
-from pvc.daemon.deadman import Deadman
+from pvc.daemon.deadman import Deadman, end_at_once
 from pvc.daemon.device_tests import DeviceTester
 from pvc.daemon.keepalive import Keepalive
 from pvc.daemon.logs import AgentLog
@@ -35,6 +33,7 @@ from pvc.daemon.past import gone_back
 from pvc.daemon.power import PowerPool
 from pvc.daemon.preflight import CONNECT_TIMEOUT_S, Ready, options
 from pvc.daemon.progress import ProgressWriter
+from pvc.daemon.signals import listen
 from pvc.daemon.state import Remembered, remember
 from pvc.daemon.surroundings import Calls, MakeHypervisor
 from pvc.daemon.timer import MonotonicTimer
@@ -43,7 +42,6 @@ from pvc.errors import NotFound, PvcError
 
 log = logging.getLogger("pvcd")
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 LEAVE_S = 10.0
 """How long the node may take to write that it stops."""
 CLOSE_S = 10.0
@@ -52,7 +50,6 @@ REFRESH_S = 5.0
 """How often one of the watched znodes is read again, whatever their number."""
 REMEMBER_EACH = 12
 """After this many of them, what must be known before the next start is written down."""
-LAST_WORDS_S = 1.0
 
 
 class NodeDaemon:
@@ -69,7 +66,9 @@ class NodeDaemon:
         self._timer = MonotonicTimer(self._inbox.put)
         self._watchdog = self._make_watchdog(config)
         self._tests = DeviceTester(config.node, self._store, config.fence_of, token=self._token, now=machine.wall_clock)
-        self._power = PowerPool(config.fence_of, self._inbox.put, entitled=self._entitled, distrusted=self._tests.distrusted)
+        self._power = PowerPool(
+            config.fence_of, self._inbox.put, entitled=self._entitled, distrusted=self._tests.distrusted, guid_of=self._guid_of
+        )
         self._log = AgentLog()
         calls = Calls(self._xml_of, self._address_of, self._inbox.put, self._log.say)
         self._hypervisor = make_hypervisor(config, ready.boot, calls)
@@ -91,7 +90,7 @@ class NodeDaemon:
             figures=self._hypervisor.progress,
         )
         counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
-        self._deadman = Deadman(counters, config.own_lease_s, _end_at_once)
+        self._deadman = Deadman(counters, config.own_lease_s, end_at_once)
         self._chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
     def _make_agent(self, ready: Ready) -> Agent:
@@ -146,7 +145,7 @@ class NodeDaemon:
     def run(self) -> int:
         """Work until a signal comes or nothing can go on; returns the exit code. Only on the main thread."""
         remember(self._config.state_file, self._remembered)
-        self._listen_for_signals()
+        listen(self._on_signal)
         self._serve_metrics()
         self._agent.begin()  # before the store: what is reported of the first connection must include all of this
         try:
@@ -186,25 +185,6 @@ class NodeDaemon:
                     if not notice:
                         log.error("this node could not write that it stops: its record says that it works, so its peers will suspect it")
                     return 0 if notice else 1
-
-    def _listen_for_signals(self) -> None:
-        """Hear signals on a thread of their own.
-
-        Python's handlers run on the main thread, and only once that wakes: a signal that the kernel gives to another thread, as after
-        SIGCONT, does not wake it. The interpreter writes each signal's number into a file descriptor at once, whoever got it.
-        """
-        heard, self._signalled = socket.socketpair()
-        self._signalled.setblocking(False)
-        signal.set_wakeup_fd(self._signalled.fileno(), warn_on_full_buffer=False)
-        for number in SIGNALS:
-            signal.signal(number, _take_notice)
-        threading.Thread(target=self._hear, args=(heard,), name="signals", daemon=True).start()
-
-    def _hear(self, heard: socket.socket) -> None:
-        while True:
-            for number in heard.recv(16):
-                if number in SIGNALS:
-                    self._on_signal(signal.Signals(number))
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._told:
@@ -280,21 +260,16 @@ class NodeDaemon:
         return znode.data
 
     def _address_of(self, node: str) -> str:
-        """Where a node takes migrations; records are replaced, never changed, so the core's may be read from any thread."""
+        """Where a node takes migrations."""
+        record = self._record_of(node)
+        return node if record is None else record.migration_address or node
+
+    def _guid_of(self, node: str) -> str | None:
+        """What its fence device has to tell of itself."""
+        record = self._record_of(node)
+        return None if record is None else record.fencing.guid
+
+    def _record_of(self, node: str) -> NodeRecord | None:
+        """Records are replaced, never changed, so the core's may be read from any thread."""
         known = self._agent.core.known.nodes.get(node)
-        record = None if known is None else known.record
-        if isinstance(record, NodeRecord) and record.migration_address:
-            return record.migration_address
-        return node
-
-
-def _take_notice(number: int, frame: FrameType | None) -> None:
-    """Nothing: that there is a handler keeps the signal from ending the process, and it is heard elsewhere."""
-
-
-def _end_at_once(why: str) -> None:
-    """The last resort. The log may be what hangs, so it gets a moment and no more."""
-    words = threading.Thread(target=log.critical, args=("%s", why), daemon=True)
-    words.start()
-    words.join(LAST_WORDS_S)
-    os._exit(1)
+        return known.record if known is not None and isinstance(known.record, NodeRecord) else None

@@ -148,6 +148,41 @@ def test_a_node_without_a_device_is_silent():
     switch.pool.close()
 
 
+GUID = 'case "$*" in *guid) echo "System GUID  : 00112233-4455-6677-8899-aabbccddeeff"; exit 0;; esac'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reading", "called"),
+    [
+        ("00112233445566778899aabbccddeeff", Power.off, ["guid", "off", "status", "guid", "status"]),
+        ("99112233445566778899aabbccddeeff", Power.silent, ["guid"]),
+        (None, Power.off, ["off", "status", "status"]),
+    ],
+)
+def test_a_device_of_another_machine_gets_no_order(tool, tmp_path, wanted, reading, called):
+    """Also before the first self-test, and when its address has changed hands since."""
+    folder = tool(f"{GUID}\n{answers(tmp_path, 'Chassis Power is off')}")
+    switch = Switch(guid_of=lambda node: wanted)
+    assert switch.ask(Effect.power_off).reading is reading
+    assert calls(folder) == called
+    switch.pool.close()
+
+
+def test_off_is_no_proof_when_it_is_another_machine_that_is_off(tool, tmp_path):
+    folder = tool(f"{GUID}\n{answers(tmp_path, 'Chassis Power is off')}")
+    switch = Switch(guid_of=lambda node: "99112233445566778899aabbccddeeff")
+    assert switch.ask(Effect.read_power).reading is Power.silent
+    assert calls(folder) == ["status", "guid"]
+    switch.pool.close()
+
+
+def test_a_device_that_does_not_say_whose_it_is_is_believed(tool, tmp_path):
+    tool(f'case "$*" in *guid) exit 1;; esac\n{answers(tmp_path, "Chassis Power is off")}')
+    switch = Switch(guid_of=lambda node: "00112233445566778899aabbccddeeff")
+    assert switch.ask(Effect.read_power).reading is Power.off
+    switch.pool.close()
+
+
 def test_no_order_is_left_without_an_answer():
     reports = queue.SimpleQueue()
 
