@@ -18,7 +18,7 @@ from pvc.cluster.options import Options
 from pvc.cluster.records import Boot, ClusterConfig, Fencing, Machine
 from pvc.cluster.store import Store, StoreError
 from pvc.core.settings import Settings
-from pvc.daemon import machine
+from pvc.daemon import door, machine
 from pvc.daemon.config import BadConfig, DaemonConfig, read_config
 from pvc.daemon.findings import Finding, Verdict
 from pvc.daemon.keys import with_port
@@ -66,6 +66,7 @@ class Preflight:
         boot = self._boot_id()
         fencing = FencingLook(config)
         self._told(fencing.findings())
+        self._told(door.findings(config.claims_directory))
         self._metrics(config)
         hypervisor = self._libvirt(config)
         found = self._zookeeper(config, boot, fencing)
@@ -185,6 +186,9 @@ class Preflight:
         if granted >= dead_s:
             late = f"it grants sessions of {granted:g} s, which must be less than the dead time of {dead_s:g} s"
             self._problem("ZooKeeper", PvcError(late, "lower minSessionTimeout there, or raise dead_ticks or keepalive_interval"))
+        if config.watchdog_device is not None and config.watchdog_timeout_s < 2 * granted:
+            hasty = f"it grants sessions of {granted:g} s, of which watchdog_timeout must be two or more, or a moment without it is a reset"
+            self._problem("ZooKeeper", PvcError(hasty, "raise watchdog_timeout, or lower minSessionTimeout there"))
         read = store.read_many([znodes.CONFIG, znodes.boot(config.node), znodes.alive(config.node)], sync=True)
         found, entered, alive = read.values()
         if found is None:

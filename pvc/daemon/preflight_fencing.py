@@ -50,6 +50,11 @@ class FencingLook:
         """What the file says of the nodes of this name, which is how this node would fence them."""
         file = self._config.file
         others = [name for name in sorted(names) if name != self._config.node]
+        if len(others) == 1:
+            yield warning(
+                "fencing: of two nodes neither ever shoots the other, for one is no majority: only who reads off is recovered by itself",
+                "add a third node, perhaps one that takes no VMs: it is asked all the same",
+            )
         alone = [name for name in others if file.section_of(name) == DEFAULT]
         if alone and file.sections:
             which = ", ".join(alone)

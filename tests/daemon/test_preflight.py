@@ -5,6 +5,7 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from pvc.cluster.live import ZooKeeperStore, create_root
 from pvc.cluster.options import Options
 from pvc.cluster.records import Boot, ClusterConfig, Hold
 from pvc.cluster.store import Create, Delete
+from pvc.daemon.door import HOOK, USUAL
 from pvc.daemon.findings import Verdict
 from pvc.daemon.preflight import Preflight
 from pvc.daemon.surroundings import Surroundings
@@ -239,6 +241,16 @@ def test_a_granted_session_as_long_as_the_dead_time_is_refused(world):
 
 
 @pytest.mark.ensemble
+def test_a_watchdog_that_bites_within_two_granted_sessions_is_refused(world, monkeypatch):
+    world.create()
+    path = world.daemon(session_timeout=1, fence_method="watchdog", watchdog_timeout=2).folder / "pvcd.conf"
+    assert Flight(path).problems == []
+    monkeypatch.setattr(ZooKeeperStore, "session_timeout_s", 1.5)  # as a server with longer ticks grants
+    (problem,) = Flight(path).problems
+    assert "it grants sessions of 1.5 s, of which watchdog_timeout must be two or more" in problem
+
+
+@pytest.mark.ensemble
 def test_a_cluster_record_that_cannot_be_read_is_no_cluster(world, path):
     world.client.store.multi([Create(znodes.CONFIG, b"{")])
     assert "/config cannot be read" in Flight(path).problems[0]
@@ -269,6 +281,32 @@ def test_a_node_of_this_name_that_is_alive_elsewhere_is_warned_about(world, path
     assert any("another kernel boot is alive" in warning for warning in Flight(path).warnings)
     world.client.store.multi([Delete(life.path, 0)])
     assert not any("another kernel boot" in warning for warning in Flight(path).warnings)
+
+
+# ---- libvirt's hook
+
+
+@pytest.mark.parametrize(
+    ("mode", "claims", "verdict", "words"),
+    [
+        (None, "/run/pvc/claims", Verdict.warning, "is not there"),
+        (0o644, "/run/pvc/claims", Verdict.warning, "is not executable"),
+        (0o755, "/run/elsewhere", Verdict.warning, "and they are in /run/elsewhere"),
+        (0o755, "/run/pvc/claims", Verdict.ok, "libvirt asks"),
+    ],
+)
+def test_whether_libvirt_asks_the_hook_is_said(tmp_path, monkeypatch, mode, claims, verdict, words):
+    hook = tmp_path / "pvc-claims"
+    monkeypatch.setattr("pvc.daemon.door.HOOK", hook)
+    if mode is not None:
+        hook.touch(mode)
+    (sentence,) = [one for one in Flight(file(tmp_path, claims_directory=claims)).said(verdict) if one.startswith("hook: ")]
+    assert words in sentence
+
+
+def test_the_hook_looks_for_claims_where_it_is_said_to():
+    hook = Path(__file__).parents[2] / "hooks" / HOOK.name
+    assert f"{{PVC_CLAIMS_DIRECTORY:-{USUAL}}}" in hook.read_text()
 
 
 # ---- what the package brings

@@ -105,7 +105,14 @@ def test_peers_without_a_section_or_a_password_are_named(tool, tmp_path):  # noq
     assert "no section for hv3: for them only [default] counts" in first
     assert "cannot fence hv2" in second
     assert "cannot fence hv3" in third
-    assert list(look(tmp_path).peers(["hv1", "hv2"])) == []
+    assert list(look(tmp_path).peers(["hv1", "hv2", "hv3"])) == []
+
+
+def test_that_two_nodes_are_too_few_to_shoot_is_said(tool, tmp_path):  # noqa: F811
+    tool(says("on"))
+    (warning,) = said(look(tmp_path).peers(["hv1", "hv2"]), Verdict.warning)
+    assert "of two nodes neither ever shoots the other" in warning
+    assert list(look(tmp_path).peers(["hv1"])) == []
 
 
 def test_a_kernel_that_repeats_for_long_is_said(tmp_path):
