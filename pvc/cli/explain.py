@@ -94,6 +94,7 @@ def explain_node(name: str, form: str) -> None:
     pvc node explain hv1
     """
     from pvc.cli.words import entry_json, node_json
+    from pvc.client.lost import not_shot
     from pvc.client.outlook import node_outlook
     from pvc.client.plans import node_plan
     from pvc.client.room import losses
@@ -102,16 +103,17 @@ def explain_node(name: str, form: str) -> None:
         node, snapshot = cluster.node(name), cluster.snapshot()
         plans = {trigger: node_plan(cluster, name, trigger) for trigger in ("flush", "ready")}
         last = _last(cluster.node_history(name))
-    coming = node_outlook(name, snapshot)
+    coming, held = node_outlook(name, snapshot), not_shot(name, snapshot)
     loss = next((one for one in losses(snapshot) if one.node == name), None)
     data = {
         "node": node_json(node),
         "last": entry_json(last) if last else None,
+        "not_shot": held or None,
         "next": [_next_json(one, "") for one in coming],
         "commands": {trigger: asdict(plan) for trigger, plan in plans.items()},
         "loss": asdict(loss) if loss else None,
     }
-    answer(form, data, [name], lambda wide: _tell_node(node, plans, last, coming))
+    answer(form, data, [name], lambda wide: _tell_node(node, plans, last, coming, held))
     if loss is not None and form in ("table", "wide"):
         _say(f"\nIts loss now: {loss_words(loss.moved, [one.name for one in loss.left])}")
 
@@ -123,7 +125,9 @@ def loss_words(moved: int, left: Sequence[str]) -> str:
     return f"no room for {len(left)} of {moved + len(left)} VMs: {', '.join(left)}."
 
 
-def _tell_node(node: "NodeNow", plans: "dict[str, Plan]", last: "HistoryEntry | None", coming: "Sequence[Next]") -> None:
+def _tell_node(
+    node: "NodeNow", plans: "dict[str, Plan]", last: "HistoryEntry | None", coming: "Sequence[Next]", held: str
+) -> None:
     from pvc.cli.words import node_note
     from pvc.cluster.records import Unreadable
 
@@ -136,6 +140,8 @@ def _tell_node(node: "NodeNow", plans: "dict[str, Plan]", last: "HistoryEntry | 
     _say(f"{node.name} is {life.daemon} and {answers}; VMs: {life.flush}; fence: {life.fence}" + (f": {note}." if note else "."))
     if last is not None:
         _came(last)
+    if held:
+        _say(f"It is not shot: {held}.")
     _tell_next(coming, "", "")
     no = Cell("no", "yellow")
     rows = [(trigger, YES if plan.possible else no, "; ".join(plan.blockers or plan.steps)) for trigger, plan in plans.items()]

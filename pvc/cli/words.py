@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pvc.cli.output import Cell
+from pvc.client.lost import waits_for_word, word_for
 from pvc.client.moving import words as moving_words
 from pvc.client.snapshot import NodeNow, Vm
 from pvc.cluster.progress import Leaving
@@ -77,7 +78,8 @@ def vm_note(vm: DomainRecord, facts: Mapping[str, NodeFacts], leaving: Leaving |
 def _vm_notes(vm: DomainRecord, facts: Mapping[str, NodeFacts], leaving: Leaving | None) -> Iterator[str]:
     life = vm.life
     if life.owner is not None and (life.owner not in facts or not facts[life.owner].alive):
-        yield f"{life.owner} does not answer"
+        off = life.owner in facts and facts[life.owner].life.daemon is Daemon.fenced
+        yield f"{life.owner} is off, another node has yet to take it" if off else f"{life.owner} does not answer"
     if life.phase is not Migration.none:
         yield f"{life.phase}, to {life.target}" + (f": {moving_words(leaving)}" if leaving else "")
     elif life.state is Domain.conflict:
@@ -162,7 +164,11 @@ def node_note(node: NodeNow) -> str:
         notes.append(f"{record.fence.reason} (since {since(record.fence.since)})" if record.fence.reason else f"held by {record.life.by}")
     if node.alive and node.stats is not None and not node.stats.libvirt:
         notes.append("its libvirt does not answer")
-    if isinstance(record, NodeRecord) and not record.fencing.works:
+    if word := waits_for_word(node):
+        notes.append(f"{word}: {word_for(node.name)}")
+    elif isinstance(record, NodeRecord) and record.life.daemon is Daemon.unfenced:
+        notes.append(f"the shot is repeated; or {word_for(node.name)}")
+    elif isinstance(record, NodeRecord) and not record.fencing.works:
         device = f"its fence device is not believed: {record.fencing.fault}" if record.fencing.fault else "it has no fence device"
         notes.append(f"its watchdog resets it after {record.fencing.reset_s} s" if record.fencing.reset_s else device)
     elif node.unfenceable_from:
@@ -184,9 +190,19 @@ def node_pairs(node: NodeNow) -> list[tuple[str, Cell | str]]:
             ("versions", ", ".join(f"{name} {text}" for name in ("pvc", "libvirt", "qemu") if (text := getattr(machine, name)))),
             ("migration address", record.migration_address or ""),
             ("fencing", f"{fencing.method} {fencing.address or ''}".strip()),
+            ("fenced by", _fence_words(record)),
             ("kernel boot", record.boot or ""),
         ]
     return pairs
+
+
+def _fence_words(record: NodeRecord) -> str:
+    """Who holds its fence, since when, and what was done; each step is in its history."""
+    life, fence = record.life, record.fence
+    if life.fence is Fence.none:
+        return ""
+    shots = f"{fence.tries} shot{'s' if fence.tries != 1 else ''}"
+    return f"{life.by or 'nobody now'}, {life.fence} since {since(fence.since)}, {shots}; each step: pvc node history {record.name}"
 
 
 def vm_json(uuid: str, vm: Vm, leaving: Leaving | None = None) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pvc.client.lost import not_shot, waits_for_word, word_for
 from pvc.client.room import losses
 from pvc.client.snapshot import NodeNow, Snapshot
 from pvc.cluster.records import DomainOutline, DomainRecord, NodeOutline, NodeRecord, Unreadable
+from pvc.core.brakes import unshootable
 from pvc.fsm.domain import OFF
 from pvc.fsm.states import Daemon, Domain, Fence, Flush, Want
 from pvc.fsm.tables import TABLES
@@ -31,14 +33,18 @@ def attention(snapshot: Snapshot) -> list[Finding]:
     hold = snapshot.config.value.hold
     found = [Finding(WARNING, "cluster", f"the hold is on, by {hold.by}: no node is shot", "pvc hold off")] if hold.on else []
     for node in snapshot.nodes.values():
-        found += _node(node)
+        found += _node(node, snapshot)
     for uuid, seen in sorted(snapshot.domains.items(), key=lambda one: str(getattr(one[1].value, "name", ""))):
         found += _unreadable(uuid, seen.value) if not isinstance(seen.value, DomainRecord) else _vm(seen.value, snapshot)
     found += _capacity(snapshot)
     return sorted(found, key=lambda one: one.level != PROBLEM)
 
 
-def _node(node: NodeNow) -> Iterator[Finding]:
+def _because(why: str) -> str:
+    return f": {why}" if why else ""
+
+
+def _node(node: NodeNow, snapshot: Snapshot) -> Iterator[Finding]:
     name, record = node.name, node.record
     if isinstance(record, Unreadable):
         yield Finding(PROBLEM, name, f"its record cannot be read, so nobody acts on it: {record.why}", "repair that znode by hand")
@@ -47,11 +53,13 @@ def _node(node: NodeNow) -> Iterator[Finding]:
     if isinstance(record, NodeOutline):
         sentence = f"its record is of version {record.version}, which this pvc does not know"
         yield Finding(WARNING, name, sentence, "use the version of its daemon")
-    if life.daemon is Daemon.unfenced:
-        sentence = "it is lost, and its death is not proven: nothing of it is recovered"
-        yield Finding(PROBLEM, name, sentence, f"pvc node fence {name} --confirm-off")
+    if waits_for_word(node) or life.daemon is Daemon.unfenced:
+        sentence = f"it is {life.daemon}, and its death is not proven: nothing of it is recovered"
+        yield Finding(PROBLEM, name, sentence + _because(waits_for_word(node)), word_for(name))
     elif life.daemon in (Daemon.dead, Daemon.fencing) or life.fence not in (Fence.none, Fence.proven):
-        yield Finding(PROBLEM, name, f"it is {life.daemon}, its fence is at {life.fence}", next_step)
+        held = not_shot(name, snapshot)
+        sentence = f"it is {life.daemon}, its fence is at {life.fence}"
+        yield Finding(PROBLEM, name, f"{sentence}, and it is not shot{_because(held)}" if held else sentence, next_step)
     elif life.daemon is Daemon.fenced:
         yield Finding(WARNING, name, "it is proven off, and was not started again", f"switch it on, or pvc node remove {name}")
     elif not node.alive:
@@ -62,6 +70,9 @@ def _node(node: NodeNow) -> Iterator[Finding]:
         yield Finding(PROBLEM, name, "its libvirt does not answer: it can start nothing", f"systemctl status libvirtd on {name}")
     if life.flush is not Flush.ready:
         yield Finding(WARNING, name, f"it takes no VMs: {life.flush}", f"pvc node ready {name}")
+    if node.alive and node.unfenceable_from and isinstance(record, NodeRecord) and record.fencing.works:
+        sentence = f"it could not be fenced from {', '.join(node.unfenceable_from)}"
+        yield Finding(WARNING, name, sentence, f"pvc node fence-test {name}")
 
 
 def _unreadable(uuid: str, vm: DomainOutline | Unreadable) -> Iterator[Finding]:
@@ -80,12 +91,21 @@ def _vm(vm: DomainRecord, snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(PROBLEM, vm.name, sentence, f"pvc vm resolve {vm.name} --keep, or --stop")
     elif life.state is Domain.place and not snapshot.ranking(vm).fits:
         yield Finding(PROBLEM, vm.name, "it is to be started, and no node can take it", next_step)
+    elif _waits_for_room(vm, snapshot):
+        sentence = f"its node {life.owner} is proven off, and no other can take it: it waits for room"
+        yield Finding(PROBLEM, vm.name, sentence, next_step)
     elif life.owner is not None and (life.owner not in snapshot.nodes or not snapshot.nodes[life.owner].alive):
         yield Finding(PROBLEM, vm.name, f"it is {life.state} on {life.owner}, which does not answer", f"pvc node explain {life.owner}")
     elif life.want is Want.start and life.state in OFF:
         yield Finding(WARNING, vm.name, f"it is wanted up, and is {life.state}", next_step)
     elif life.restarts:
         yield Finding(WARNING, vm.name, f"it failed {life.restarts} times in a row", f"pvc vm history {vm.name}")
+
+
+def _waits_for_room(vm: DomainRecord, snapshot: Snapshot) -> bool:
+    facts = snapshot.facts().get(str(vm.life.owner))
+    lost = facts is not None and facts.life.daemon is Daemon.fenced
+    return lost and vm.life.want is Want.start and not snapshot.ranking(vm).fits
 
 
 def _capacity(snapshot: Snapshot) -> Iterator[Finding]:
@@ -112,7 +132,8 @@ def _lives(machine: str, snapshot: Snapshot) -> list[object]:
     return [node.record.life for node in snapshot.nodes.values() if isinstance(node.record, NodeRecord | NodeOutline)]
 
 
-def unfenceable(snapshot: Snapshot) -> list[str]:
-    """The nodes whose death nobody could prove."""
+def unfenceable(snapshot: Snapshot) -> dict[str, str]:
+    """The nodes whose death nobody could prove but an operator, and why."""
     records = (node.record for node in snapshot.nodes.values())
-    return sorted(record.name for record in records if isinstance(record, NodeRecord) and not record.fencing.method.has_device)
+    known = ((record.name, record.fencing) for record in records if isinstance(record, NodeRecord))
+    return {name: why for name, fencing in sorted(known) if not fencing.reset_s and (why := unshootable(fencing))}

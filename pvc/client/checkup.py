@@ -32,11 +32,15 @@ def _records(snapshot: Snapshot) -> list[NodeRecord]:
 
 
 def _fencing(snapshot: Snapshot) -> Iterator[Finding]:
-    for name in unfenceable(snapshot):
-        sentence = "it has no fence device: when it is lost, nothing of it is recovered before somebody gives their word"
-        yield Finding(WARNING, name, sentence, f"set fence_method for {name} in pvcd.conf")
-    if snapshot.nodes and not unfenceable(snapshot):
-        yield Finding(FINE, "fencing", "every node has a fence device")
+    without = unfenceable(snapshot)
+    for name, why in without.items():
+        next_step = f"set fence_method for {name} in pvcd.conf" if "no fence device" in why else f"pvcd --check on {name} says more"
+        yield Finding(WARNING, name, f"{why}, so when it is lost its VMs wait", next_step)
+    if snapshot.nodes and not without:
+        yield Finding(FINE, "fencing", "every node has a fence device, or a watchdog")
+    if len(snapshot.nodes) == 2:
+        sentence = "of two nodes neither ever shoots the other, for one is no majority: only power that reads off is recovered by itself"
+        yield Finding(WARNING, "fencing", sentence, "add a third node, perhaps one that takes no VMs: it is asked all the same")
 
 
 def _versions(snapshot: Snapshot) -> Iterator[Finding]:

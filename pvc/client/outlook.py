@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from pvc.client.lost import brake, concerns
 from pvc.client.snapshot import Snapshot
 from pvc.cluster.records import DomainRecord, Method, NodeRecord, OnPoweroff
 from pvc.core.decide import choices
@@ -124,8 +125,11 @@ def _own_views(name: str, nodes: Nodes, snapshot: Snapshot) -> Iterator[NodeView
 
 
 def _peer_views(me: str, name: str, nodes: Nodes, snapshot: Snapshot) -> Iterator[NodeView]:
-    concerns = any(name in (record.life.owner, record.life.target, record.life.home) for record in snapshot.records())
-    brake = "the cluster is held" if snapshot.config.value.hold.on else ""
-    for reading, stale, busy, due, back in product(Power, (False, True), (False, True), (False, True), (False, True)):
-        watch = Watch(reading=reading, stale=stale, busy=busy, due=due, concerns=concerns, brake=brake, power_back=back)
+    """Where nobody can be asked, or believed, it may be on; a watchdog tells by its time alone that it is off."""
+    record, named, held = snapshot.nodes[name].record, concerns(name, snapshot), brake(name, snapshot)
+    fencing = record.fencing if isinstance(record, NodeRecord) else None
+    asked = fencing is None or fencing.works
+    readings = tuple(Power) if asked else (Power.on, Power.off) if fencing and fencing.reset_s else (Power.on,)
+    for reading, stale, busy, due, back in product(readings, (False, asked), (False, True), (False, True), (False, True)):
+        watch = Watch(reading=reading, stale=stale, busy=busy, due=due, concerns=named, brake=held, power_back=back)
         yield node_view(me, name, nodes, watch, Self(joined=True, inventory=True))

@@ -7,7 +7,7 @@ import pytest
 
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_history, decode_node, encode_history, encode_node
-from pvc.cluster.records import Fencing
+from pvc.cluster.records import FenceMethod, Fencing
 from pvc.cluster.store import ANY_VERSION, Create, Delete, Set
 from pvc.fsm.states import Daemon, Fence
 from tests.client.test_vms import measured
@@ -66,13 +66,28 @@ def test_what_needs_somebody_is_told_with_the_next_step(pvc, world, web1):
     assert (found["web1"]["level"], found["web1"]["next_step"]) == ("problem", "pvc vm history web1, then pvc vm start web1")
     assert found["cluster"]["next_step"] == "pvc hold off"
     assert found["hv2"]["next_step"] == "pvc node ready hv2"
-    assert found["hv3"]["sentence"] == "it is run, its fence is at evidence"
+    assert found["hv3"]["sentence"] == "it is run, its fence is at evidence, and it is not shot: anna@desk holds the cluster: new switch"
     assert json.loads(done.out)["attention"][0]["level"] == "problem"
 
 
 def test_a_node_that_is_not_proven_off_asks_for_an_operator(pvc, world, web1):
     _life(world, "hv3", daemon=Daemon.unfenced, fence=Fence.failed, by="hv1")
-    assert findings(pvc("status", "-o", "json"))["hv3"]["next_step"] == "pvc node fence hv3 --confirm-off"
+    assert findings(pvc("status", "-o", "json"))["hv3"]["next_step"] == 'look, then pvc node fence hv3 --confirm-off --reason "..."'
+
+
+def test_a_lost_node_without_a_device_says_that_it_waits_for_somebody(pvc, world, web1):
+    _amend(world, "hv1", lambda record: replace(record, fencing=Fencing(FenceMethod.manual)))
+    world.small.power_off("hv1")
+    world.small.advance(60)
+    word = 'only an operator can tell that it is off: look, then pvc node fence hv1 --confirm-off --reason "..."'
+    told = "it has no fence device (fence_method = manual); only an operator can tell that it is off"
+    (line,) = [line for line in pvc("node", "list").out.splitlines() if line.startswith("hv1")]
+    assert word in line
+    found = findings(pvc("status", "-o", "json"))["hv1"]
+    assert (found["level"], told in found["sentence"], "--confirm-off" in found["next_step"]) == ("problem", True, True)
+    explained = json.loads(pvc("node", "explain", "hv1", "-o", "json").out)
+    assert explained["not_shot"] == told
+    assert {"shoot", "prove"}.isdisjoint(one["trigger"] for one in explained["next"])
 
 
 def _life(world, name, **changes):
