@@ -1,6 +1,5 @@
 """The files that tell a client where its cluster is: the user's own, and /etc/pvc/pvc.conf."""
 
-import configparser
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +29,8 @@ def user_file() -> Path:
 
 
 def _parsed(path: Path) -> dict[str, str]:
-    # No interpolation: a password may contain a percent sign.
-    parser = configparser.ConfigParser(interpolation=None)
+    from pvc.cluster.ini import parsed_ini
+
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -40,9 +39,8 @@ def _parsed(path: Path) -> dict[str, str]:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageProblem(f"{path} cannot be read: {why}", f"correct {path}") from error
     try:
-        # A file of keys needs no section.
-        parser.read_string(text if text.lstrip().startswith("[") else f"[pvc]\n{text}")
-    except configparser.Error as error:
-        raise UsageProblem(f"{path} cannot be read: {str(error).splitlines()[0]}", f"correct {path}: each line is KEY = VALUE") from error
+        parser = parsed_ini(text, headless=True)
+    except ValueError as error:
+        raise UsageProblem(f"{path} cannot be read: {error}", f"correct {path}: each line is KEY = VALUE") from error
     sections = [parser.defaults(), *(parser[name] for name in parser.sections())]
     return {name: value for section in reversed(sections) for name, value in section.items() if value}

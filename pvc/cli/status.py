@@ -76,7 +76,9 @@ def status_lines(snapshot: "Snapshot", findings: "list[Finding]", *, wide: bool)
     lines = [click.style(f"Cluster {snapshot.config.value.name}", bold=True)]
     lines += [click.style(hold_words(hold), fg="yellow")] if hold.on else []
     lines.append(f"{data['nodes']['alive']} of {data['nodes']['count']} nodes answer: {_counted(data['nodes']['states'])}")
-    lines.append(f"{data['vms']['count']} VMs: {_counted(data['vms']['states'])}")
+    number, unknown = data["vms"]["count"], data["vms"]["count"] - sum(data["vms"]["states"].values())
+    said = _counted(data["vms"]["states"] | ({"that cannot be read": unknown} if unknown else {}))
+    lines.append(f"{number} VM{'' if number == 1 else 's'}: {said}")
     lines.append(f"Memory: {memory['free_mib']} of {memory['total_mib']} MiB free, {memory['promised_mib']} MiB promised to VMs")
     bad = [loss["node"] for loss in data["losses"] if loss["left"]]
     spare = f"no: without {' or '.join(bad)} not all VMs have room" if bad else "yes: all VMs have room without any one node"

@@ -11,7 +11,7 @@ from pvc.cluster.admin_changes import remove_change
 from pvc.cluster.evidence import Seen, Transition
 from pvc.cluster.formats import decode_node
 from pvc.cluster.node_changes import node_change
-from pvc.cluster.records import DomainRecord, Method, NodeRecord
+from pvc.cluster.records import DomainRecord, Method, NodeRecord, Unreadable
 from pvc.cluster.store import Znode
 from pvc.errors import PvcError, Refused
 from pvc.fsm.fire import after
@@ -150,7 +150,9 @@ def is_over(trigger: str, flush: Flush) -> bool | None:
 def readable_node(node: NodeNow) -> NodeRecord:
     """A record that this client can write; raises PvcError for one that it cannot."""
     if not isinstance(node.record, NodeRecord):
-        why = f"the record of {node.name} cannot be written by this PVC: {node.record}"
+        if isinstance(node.record, Unreadable):
+            raise PvcError(f"{node.name}: {node.record}", "repair that znode by hand; nobody acts on it until then")
+        why = f"{node.name} is written in version {node.record.version} of its format, which this PVC does not know"
         raise PvcError(why, "use the version of pvc that its daemon has")
     return node.record
 

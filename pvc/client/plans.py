@@ -3,7 +3,7 @@
 from pvc.client.cluster import Cluster
 from pvc.client.deciding import Plan, plan
 from pvc.client.room import Placed, leaving
-from pvc.cluster.records import NodeRecord
+from pvc.cluster.records import NodeRecord, Unreadable
 from pvc.fsm.flush import FLUSH
 from pvc.fsm.row import explain
 from pvc.fsm.states import By
@@ -19,7 +19,8 @@ def node_plan(cluster: Cluster, name: str, trigger: str) -> Plan:
     """What flushing a node, or giving it back, would do now; a VM that cannot leave stands in the way of a flush."""
     node, snapshot = cluster.node(name), cluster.snapshot()
     if not isinstance(node.record, NodeRecord):
-        return Plan((), (f"the record of {name} cannot be written by this PVC",))
+        why = node.record if isinstance(node.record, Unreadable) else f"it is written in version {node.record.version} of its format"
+        return Plan((), (f"{name}: {why}",))
     view = NodeView(node.record.life, name, alive=node.alive)
     reason = explain(FLUSH, node.record.life.flush, trigger, By.CLIENT, view).reason
     blockers = [reason] if reason else []

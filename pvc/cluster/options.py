@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pvc.cluster.names import is_address, shown
 from pvc.errors import UsageProblem
 
 PERMISSIONS = {"c": "create", "d": "delete", "r": "read", "w": "write", "a": "admin"}
@@ -43,6 +44,10 @@ class Options:
     def __post_init__(self) -> None:
         if not self.hosts:
             raise UsageProblem("no ZooKeeper host is configured", "list at least one as host:port")
+        for host in self.hosts:
+            name, _, port = host.rpartition(":")
+            if not is_address(host) or not name or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+                raise UsageProblem(f"{shown(host)} is no ZooKeeper server", "write it as host:port, for example zk1:2181")
         if self.chroot and (not self.chroot.startswith("/") or self.chroot.endswith("/")):
             raise UsageProblem(f'the chroot "{self.chroot}" is no absolute path', "write it as /pvc")
         for entry in self.acl:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pvc.cluster import login as zk_login
+from pvc.cluster.ini import parsed_ini
 from pvc.cluster.names import NAME_RULE, is_address, is_name, shown
 from pvc.cluster.records import FenceMethod, Fencing
 from pvc.core.settings import Settings
@@ -256,16 +257,13 @@ def _hasty(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parsed(path: Path) -> configparser.ConfigParser:
-    # No interpolation: a password may contain a percent sign. No inline comments: it may contain a semicolon.
-    parser = configparser.ConfigParser(default_section=DEFAULT, interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), str(path))
+        return parsed_ini(path.read_text(encoding="utf-8"), DEFAULT)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadConfig(path, [f"{why}"], "write one; etc/pvcd.conf.sample explains every key") from error
-    except configparser.Error as error:
-        raise BadConfig(path, error.message.replace("\n", " ").split("\t")) from error
-    return parser
+        raise BadConfig(path, [f"{why}"], "write one; pvcd.conf.sample explains every key") from error
+    except ValueError as error:
+        raise BadConfig(path, [str(error)]) from error
 
 
 def _text(section: configparser.SectionProxy, name: str) -> str | None:

@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
     asked = parser.parse_args(arguments)
     around = surroundings or libvirt_surroundings()
     if asked.check:
+        logging.getLogger("kazoo").addHandler(logging.NullHandler())  # it would repeat what is said in our own sentences
+        logging.getLogger("kazoo").propagate = False
         return 0 if Preflight(_print, around, os.environ).run() else 1
     open_log()
     notifier = Notifier()

@@ -38,11 +38,33 @@ def test_flag_before_environment_before_file(access, monkeypatch):
     assert access.options().hosts == ("flag:1",)
 
 
-@pytest.mark.parametrize("content", [b"[default\nzookeeper", b"\xff\xfe", b"zookeeper = a\nzookeeper = b\n"])
-def test_a_broken_file_is_named(access, content):
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"[default\nzookeeper", "line 1, 2 is neither"),
+        (b"\xff\xfe", "it is not UTF-8"),
+        (b"zookeeper = a\nzookeeper = b\n", "line 2 says zookeeper again"),
+        (b"zookeeper = a\nzookeeper_password s3cret\n", "line 2 is neither"),
+    ],
+)
+def test_a_broken_file_is_named_and_nothing_of_it_repeated(access, content, why):
     access.config_file.write_bytes(content)
-    with pytest.raises(UsageProblem, match=r"pvc\.conf cannot be read"):
+    with pytest.raises(UsageProblem, match=rf"pvc\.conf cannot be read: {why}") as caught:
         access.options()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_section_may_follow_a_comment(access):
+    access.config_file.write_text("# ours\n\n[pvc]\nzookeeper = section:1\n")
+    assert access.options().hosts == ("section:1",)
+
+
+@pytest.mark.parametrize("text", ["a b:c:d", "127.0.0.1:many", "zk1:99999", ","])
+def test_an_address_that_cannot_be_meant_is_refused(access, text):
+    access.zookeeper = text
+    with pytest.raises(UsageProblem) as caught:
+        access.options()
+    assert "host:port" in caught.value.next_step
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,10 @@ def test_records_of_another_version_or_none_are_shown(pvc, world, web1):
         for place in (path, node):
             znode = world.small.client.read(place)
             world.small.client.multi([Set(place, re.sub(rb'"[vw]":\d', data, znode.data, count=1), znode.version)])
+        flush = pvc("node", "flush", "hv3", "--yes")
+        assert flush.code == 1
+        assert ("hv3 is written in version 2" if data == b'"v":2' else "repair that znode") in flush.err
+        assert "1 VM: 1 that cannot be read" in pvc("status").out
         for words in (("vm", "list"), ("vm", "list", "-o", "wide"), ("vm", "list", "-o", "json"), ("node", "list", "-o", "wide"),
                       ("node", "info", "hv3"), ("node", "explain", "hv3"), ("status",), ("doctor",), ("top", "-h")):  # fmt: skip
             done = pvc(*words)

@@ -8,7 +8,7 @@ from pvc.errors import UsageProblem
 
 @pytest.mark.parametrize(
     "options",
-    [{"hosts": ()}, {"chroot": "pvc"}, {"chroot": "/pvc/"}, {"acl": ("world:anyone",)}, {"acl": ("world:anyone:rx",)}],
+    [{"hosts": ()}, {"hosts": ("zk1",)}, {"hosts": ("a b:1",)}, {"hosts": ("zk1:many",)}, {"hosts": ("zk1:0",)}, {"hosts": (":2181",)}, {"chroot": "pvc"}, {"chroot": "/pvc/"}, {"acl": ("world:anyone",)}, {"acl": ("world:anyone:rx",)}],
 )
 def test_what_cannot_work_is_refused_with_a_next_step(options):
     with pytest.raises(UsageProblem) as refused:
@@ -31,5 +31,5 @@ def test_an_acl_entry_is_written_as_in_zkcli(entry, parsed):
 
 def test_secrets_do_not_show():
     """H88"""
-    options = Options(("h",), auth=(("digest", "pvc:s3cret"),), sasl={"password": "s3cret"}, tls=Tls(key_password="s3cret"))
+    options = Options(("h:1",), auth=(("digest", "pvc:s3cret"),), sasl={"password": "s3cret"}, tls=Tls(key_password="s3cret"))
     assert "s3cret" not in repr(options)

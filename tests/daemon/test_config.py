@@ -166,9 +166,10 @@ def test_a_password_may_hold_any_character_and_is_never_shown(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("zookeeper = x\n", "no section headers"),
-        ("[default]\nx\ny\n", "parsing errors"),
-        ("[default]\nchroot = /a\nchroot = /b\n", "already exists"),
+        ("zookeeper = x\n", "line 1 belongs to no section"),
+        ("[default]\nx\ny\n", "line 2, 3 is neither"),
+        ("[default]\nipmi_password s3cret\n", "line 2 is neither"),
+        ("[default]\nchroot = /a\nchroot = /b\n", "line 3 says chroot again"),
         (b"\xff\xfe", "not UTF-8"),
     ],
 )

@@ -92,6 +92,13 @@ def test_the_check_says_line_by_line_what_is_well_and_ends_well(world):
     assert world.client.store.children(znodes.NODES) == ()
 
 
+def test_the_check_speaks_alone_where_nobody_answers(world):
+    """kazoo would repeat each failed try on standard error."""
+    code, said = world.daemon(zookeeper="127.0.0.1:1").run("--check")
+    assert code == 1
+    assert {line.split()[0] for line in said.splitlines()} <= {"ok", "warning", "next", "problem"}, said
+
+
 # ---- 2. Initialisation
 
 
