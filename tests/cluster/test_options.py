@@ -8,7 +8,13 @@ from pvc.errors import UsageProblem
 
 @pytest.mark.parametrize(
     "options",
-    [{"hosts": ()}, {"hosts": ("zk1",)}, {"hosts": ("a b:1",)}, {"hosts": ("zk1:many",)}, {"hosts": ("zk1:0",)}, {"hosts": (":2181",)}, {"chroot": "pvc"}, {"chroot": "/pvc/"}, {"acl": ("world:anyone",)}, {"acl": ("world:anyone:rx",)}],
+    [
+        *({"hosts": hosts} for hosts in ((), ("zk1",), ("a b:1",), ("zk1:many",), ("zk1:0",), (":2181",))),
+        {"chroot": "pvc"},
+        {"chroot": "/pvc/"},
+        {"acl": ("world:anyone",)},
+        {"acl": ("world:anyone:rx",)},
+    ],
 )
 def test_what_cannot_work_is_refused_with_a_next_step(options):
     with pytest.raises(UsageProblem) as refused:
