@@ -33,6 +33,8 @@ from lab.reset import new_cluster, reset
 
 TICK_S = 0.1
 LIMIT_S = 180
+SETTLED_S = 10.0
+"""After a migration: should its target die within a second, the source's libvirt waits for it, some 8 s, and does not start the guest."""
 READINGS_S = 1.0
 """Two readings of the power, a second apart: part of the protocol."""
 PARTS = ("detection", "proof", "placement", "creation", "boot")
@@ -168,6 +170,7 @@ def come_home(lab: Lab, victim: str) -> None:
     wait_until(lambda: sorted(lab.working_nodes()) == sorted(lab.hosts), LIMIT_S, "all nodes work")
     wait_until(lab.has_quorum, LIMIT_S, "all ZooKeeper servers serve")
     lab.pvc("vm", "migrate", "web", victim)
+    time.sleep(SETTLED_S)
 
 
 def line(part: str, seconds: Iterable[float]) -> None:
