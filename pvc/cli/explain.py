@@ -61,6 +61,7 @@ def _tell_vm(
     wide: bool,
 ) -> None:
     from pvc.cli.words import is_settled, vm_note
+    from pvc.client.lost import waits_for_room
     from pvc.client.vm_commands import told
     from pvc.cluster.handover import why_handover
 
@@ -69,7 +70,11 @@ def _tell_vm(
     if last is not None:
         _came(last)
     _say(f"Its hand-over is {record.life.handover}: {why_handover(record.policy.handover, record.locked)}.")
-    _tell_next(coming, record.since, "Nothing has to happen: it is as it is wanted." if is_settled(record) else "")
+    if waits_for_room(record, snapshot):
+        nothing = "It waits for a node that can take it; below is why none can."
+    else:
+        nothing = "Nothing has to happen: it is as it is wanted." if is_settled(record) and not note else ""
+    _tell_next(coming, record.since, nothing)
     rows = [(one.trigger, *((Cell("no", "yellow"), _why(one, wide)) if one.reason else (YES, ", ".join(one.targets)))) for one in possible]
     print_table(("COMMAND", "NOW", "WHY NOT, OR WHERE TO"), rows, "")
     say("")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pvc.client.lost import not_shot, waits_for_word, word_for
+from pvc.client.lost import not_shot, waits_for_room, waits_for_word, word_for
 from pvc.client.room import losses
 from pvc.client.snapshot import NodeNow, Snapshot
 from pvc.cluster.records import DomainOutline, DomainRecord, NodeOutline, NodeRecord, Unreadable
@@ -91,7 +91,7 @@ def _vm(vm: DomainRecord, snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(PROBLEM, vm.name, sentence, f"pvc vm resolve {vm.name} --keep, or --stop")
     elif life.state is Domain.place and not snapshot.ranking(vm).fits:
         yield Finding(PROBLEM, vm.name, "it is to be started, and no node can take it", next_step)
-    elif _waits_for_room(vm, snapshot):
+    elif waits_for_room(vm, snapshot):
         sentence = f"its node {life.owner} is proven off, and no other can take it: it waits for room"
         yield Finding(PROBLEM, vm.name, sentence, next_step)
     elif life.owner is not None and (life.owner not in snapshot.nodes or not snapshot.nodes[life.owner].alive):
@@ -100,12 +100,6 @@ def _vm(vm: DomainRecord, snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(WARNING, vm.name, f"it is wanted up, and is {life.state}", next_step)
     elif life.restarts:
         yield Finding(WARNING, vm.name, f"it failed {life.restarts} times in a row", f"pvc vm history {vm.name}")
-
-
-def _waits_for_room(vm: DomainRecord, snapshot: Snapshot) -> bool:
-    facts = snapshot.facts().get(str(vm.life.owner))
-    lost = facts is not None and facts.life.daemon is Daemon.fenced
-    return lost and vm.life.want is Want.start and not snapshot.ranking(vm).fits
 
 
 def _capacity(snapshot: Snapshot) -> Iterator[Finding]:

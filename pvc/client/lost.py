@@ -1,11 +1,11 @@
-"""A node that is lost: why nobody shoots it, as far as the records tell, and when it waits for a person."""
+"""A node that is lost: why nobody shoots it, as far as the records tell, when it waits for a person, and when its VMs wait for room."""
 
 from pvc.client.snapshot import NodeNow, Snapshot
 from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core.brakes import another_shot, minority, unshootable
 from pvc.core.settings import Settings
 from pvc.fsm.fence import OPEN
-from pvc.fsm.states import Daemon, Fence
+from pvc.fsm.states import Daemon, Fence, Want
 
 ENDED_BY_A_SHOT = (Fence.evidence, Fence.throws, Fence.failed)
 
@@ -53,3 +53,10 @@ def concerns(name: str, snapshot: Snapshot) -> bool:
     """Whether a VM's record names this node as its owner or target; one that cannot be read might."""
     seen = (one.value for one in snapshot.domains.values())
     return any(not isinstance(vm, DomainRecord) or name in (vm.life.owner, vm.life.target) for vm in seen)
+
+
+def waits_for_room(vm: DomainRecord, snapshot: Snapshot) -> bool:
+    """Whether this VM is to be started elsewhere, because its node is proven off, and no node can take it."""
+    facts = snapshot.facts().get(str(vm.life.owner))
+    off = facts is not None and facts.life.daemon is Daemon.fenced
+    return off and vm.life.want is Want.start and not snapshot.ranking(vm).fits

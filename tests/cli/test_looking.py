@@ -143,6 +143,22 @@ def test_explain_says_what_comes_next_by_whom_and_when(pvc, world, web1):
     assert "60 s" in pvc("vm", "explain", web1).out
 
 
+def test_a_vm_without_room_after_the_death_of_its_node_says_that_it_waits(pvc, world, web1):
+    measured(world, hv1=4000, hv2=10, hv3=10)
+    pvc("vm", "start", web1)
+    world.small.power_off("hv1")
+    world.small.ensemble.advance(60)
+    world.quiet()
+    pvc("node", "fence", "hv1", "--confirm-off", "--reason", "dark", "--yes")
+    world.quiet()
+    assert "hv1 is off, another node has yet to take it" in pvc("vm", "list").out
+    told = pvc("vm", "explain", web1).out
+    assert "It waits for a node that can take it; below is why none can." in told
+    assert "it is as it is wanted" not in told
+    found = {one["about"]: one for one in json.loads(pvc("status", "-o", "json").out)["attention"]}
+    assert "it waits for room" in found[web1]["sentence"]
+
+
 def test_explain_of_a_refusal_names_the_guard_in_a_wide_table(pvc, web1):
     pvc("vm", "start", web1)
     assert "[away from home]" in pvc("vm", "explain", web1, "-o", "wide").out
