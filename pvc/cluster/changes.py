@@ -31,6 +31,9 @@ from pvc.fsm.states import Domain, Migration
 from pvc.fsm.tables import FIELDS
 from pvc.fsm.views import Life, NodeLife
 
+LATEST = 8
+"""So many of the last transitions are kept whatever they are."""
+
 HistorySeen = Seen[History] | Unreadable | None
 """The history as it was read; None when there is none, which costs it its past and nothing else."""
 
@@ -157,8 +160,17 @@ def history_ops(path: str, seen: HistorySeen, *entries: HistoryEntry) -> tuple[O
         return ()
     if seen is None:
         return (Create(path, encode_history(path, History(entries))),)
-    kept = (*seen.value.entries, *entries)[-MAX_HISTORY_ENTRIES:]
+    kept = _kept((*seen.value.entries, *entries))
     return (Set(path, encode_history(path, replace(seen.value, entries=kept)), seen.version),)
+
+
+def _kept(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
+    """The last ones. Older ones by which a daemon led nothing anywhere go first: a fence that is passed on and on, because its device is
+    silent, must not make forgotten who declared the node dead, and who shot at it.
+    """
+    idle = [number for number, entry in enumerate(entries[:-LATEST]) if entry.source == entry.dest and entry.by != "client"]
+    spared = frozenset(idle[: max(0, len(entries) - MAX_HISTORY_ENTRIES)])
+    return tuple(entry for number, entry in enumerate(entries) if number not in spared)[-MAX_HISTORY_ENTRIES:]
 
 
 # ---- index

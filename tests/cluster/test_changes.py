@@ -5,12 +5,23 @@ from dataclasses import replace
 import pytest
 
 from pvc.cluster import znodes
-from pvc.cluster.changes import config_change, define_change, domain_change, index_ops, index_repair, is_drift, named, repaired, shows
+from pvc.cluster.changes import (
+    config_change,
+    define_change,
+    domain_change,
+    history_ops,
+    index_ops,
+    index_repair,
+    is_drift,
+    named,
+    repaired,
+    shows,
+)
 from pvc.cluster.commit import Outcome, commit, settle
 from pvc.cluster.evidence import NotRead, Relied, Seen, domain_guards
 from pvc.cluster.fields import Unwritable
-from pvc.cluster.formats import decode_config, encode_domain
-from pvc.cluster.records import MAX_HISTORY_ENTRIES, MAX_XML_BYTES, Hold, Unreadable
+from pvc.cluster.formats import decode_config, decode_history, encode_domain
+from pvc.cluster.records import MAX_HISTORY_ENTRIES, MAX_XML_BYTES, History, HistoryEntry, Hold, Unreadable
 from pvc.cluster.store import ANY_VERSION, Check, Create, Delete, NotConnected, OutcomeUnknown, Refused, Set, Why
 from pvc.core.facts import Watch
 from pvc.fsm.states import Domain, Guest, Migration, Power, Want
@@ -340,6 +351,25 @@ def test_history_keeps_the_last_transitions(cluster):
     entries = cluster.history().value.entries
     assert len(entries) == MAX_HISTORY_ENTRIES
     assert {entry.trigger for entry in entries} == {"move"}
+
+
+def test_what_led_nowhere_is_forgotten_before_what_an_admin_wants_to_know(cluster):
+    """A silent device has its fence passed on and adopted every minute; who shot must be there in the morning."""
+    path = "/nodes/n1/events"
+
+    def entry(trigger, source, dest, by="fencer"):
+        return HistoryEntry(AT, "n1", "fence", source, dest, trigger, by, "n2")
+
+    wished = entry("order", "evidence", "evidence", "client")
+    story = (entry("suspect", "none", "evidence", "peer"), wished, entry("shoot", "throws", "shot"))
+    entries = (entry("adopt", "failed", "failed", "peer"), *story)
+    for _ in range(MAX_HISTORY_ENTRIES):
+        history = Seen(History(entries), 0)
+        (op,) = history_ops(path, history, entry("pass_on", "failed", "failed"), entry("adopt", "failed", "failed", "peer"))
+        entries = decode_history(path, op.data).entries
+    assert len(entries) == MAX_HISTORY_ENTRIES
+    assert entries[:3] == story
+    assert entries[-1].trigger == "adopt"
 
 
 def test_a_history_that_cannot_be_read_is_left_alone_and_stops_nothing(cluster):
