@@ -50,9 +50,13 @@ class WatchedRow(Row):
         """Return nothing when every guard holds, else the first reason."""
         return self._asked(view, self.guards)
 
-    def refuse_unchosen(self, view: Any) -> str | None:
-        """Return nothing when every guard that does not look at the chosen node holds, else the first reason."""
-        return self._asked(view, tuple(guard for guard in self.guards if "choice" not in guard.name))
+    def holds(self, view: Any) -> bool:
+        """Whether every guard holds."""
+        return self._asked(view, self.guards) is None
+
+    def holds_unchosen(self, view: Any) -> bool:
+        """Whether every guard that does not look at the chosen node holds."""
+        return self._asked(view, tuple(guard for guard in self.guards if "choice" not in guard.name)) is None
 
     def _asked(self, view: Any, guards: tuple[Guard, ...]) -> str | None:
         against = [guard for guard in guards if not guard.test(view)]
@@ -63,11 +67,11 @@ class WatchedRow(Row):
 
 def watched(rules: Rules, watcher: Watcher) -> Rules:
     """The same rules with watched rows, each known by its place in the whole table."""
-    new = {}
+    new, given = {}, [each.name for each in fields(Row) if each.init]
     for name, table in rules.tables.items():
         places = {id(row): place for place, row in enumerate(TABLES[name].rows)}
         rows = tuple(
-            WatchedRow(**{each.name: getattr(row, each.name) for each in fields(Row)}, watcher=watcher, table=name, place=places[id(row)])
+            WatchedRow(**{each: getattr(row, each) for each in given}, watcher=watcher, table=name, place=places[id(row)])
             for row in table.rows
         )
         new[name] = replace(table, rows=rows)

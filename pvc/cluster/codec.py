@@ -7,6 +7,7 @@ makes a daemon raise anything but `Bad` or need unbounded time, and what is not 
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,7 +20,8 @@ MAX_DEPTH = 8
 MAX_DIGITS = 18
 """What fits into 64 bits in every language; Python's own conversion takes quadratic time on more."""
 
-_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"?'
+_BUT_BRACKETS = re.compile(rf"{_STRING}|[^\[\]{{}}\"]+", re.DOTALL)
 
 
 class Bad(ValueError):
@@ -36,7 +38,7 @@ def parse(data: bytes, limit: int) -> dict[str, Any]:
     try:
         text = data.decode("utf-8")
         _check_depth(text)
-        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_int=_integer, parse_float=_real, parse_constant=_constant)
+        value = (_CAREFUL if _LONG.search(text) else _DECODER).decode(text)
         if "\\u" in text:
             dumped(value)
     except UnicodeDecodeError as error:
@@ -52,7 +54,7 @@ def parse(data: bytes, limit: int) -> dict[str, Any]:
 
 def dumped(value: object) -> bytes:
     """JSON in UTF-8 (H13); raises ValueError for what JSON cannot say."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def _check_depth(text: str) -> None:
@@ -60,19 +62,18 @@ def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return  # as in nearly all records
     depth = 0
-    for token in _TOKENS.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+    for bracket in _BUT_BRACKETS.sub("", text):
+        depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise Bad("", f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Two readers may take different ones of them, and then disagree about who owns a VM.
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise Bad(shown(key), "it is there twice")
-        found[key] = value
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        times = Counter(key for key, _ in pairs)
+        raise Bad(shown(next(key for key in times if times[key] > 1)), "it is there twice")
     return found
 
 
@@ -91,6 +92,12 @@ def _real(digits: str) -> float:
 
 def _constant(word: str) -> None:
     raise Bad("", f"{word} is not a number that JSON knows")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_float=_real, parse_constant=_constant)
+_CAREFUL = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=_integer, parse_float=_real, parse_constant=_constant)
+_LONG = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 # ---- kinds of values

@@ -58,10 +58,10 @@ def commit(store: Store, change: Change) -> int:
     Guards go first, so that a refusal names the lost right to write before any conflict that follows from it.
     Raises what `Store.multi` raises. After `OutcomeUnknown` do not repeat it: `settle` it.
     """
-    ops = (*change.guards, *change.ops)
+    ops, primary = (*change.guards, *change.ops), change.primary_op()
     versions = store.multi(ops)
     assert len(versions) == len(ops), "a multi answers every operation"
-    return versions[ops.index(change.primary_op())]
+    return next(version for op, version in zip(ops, versions, strict=True) if op is primary)
 
 
 def settle(store: Store, change: Change, applied: Callable[[Znode], bool]) -> Outcome:

@@ -74,6 +74,7 @@ class MemoryEnsemble:
         self._sessions: dict[int, _Session] = {}
         self._next_session = 1
         self._clients: list[Client] = []
+        self._calm = False  # every session and every client is heard, and none has stirred since
         # One-shot, as ZooKeeper's. A dict of dicts keeps the order in which clients asked: histories must repeat.
         self._watches: dict[Key, dict[int, Client]] = {}
 
@@ -82,6 +83,8 @@ class MemoryEnsemble:
     def advance(self, seconds: float) -> None:
         """Let time pass, then end every session that was not heard for its timeout."""
         self.now += seconds
+        if self._calm:
+            return  # as nearly always; everybody was heard just now, which `stir` notes
         if self.quorum:
             for session in self._sessions.values():
                 if session.client.heard:
@@ -90,11 +93,21 @@ class MemoryEnsemble:
                 self.expire(session_id)
         for client in tuple(self._clients):
             client.clock_moved()
+        self._calm = self.quorum and all(s.client.heard for s in self._sessions.values()) and all(c.heard for c in self._clients)
 
-    def next_expiry_in_s(self) -> float | None:
-        """Seconds until the next session ends if nothing is heard until then; None when all are heard."""
-        silent = [s.heard_at + s.timeout_s for s in self._sessions.values() if not s.client.heard]
-        return max(0.0, min(silent) - self.now) if silent and self.quorum else None
+    @property
+    def calm(self) -> bool:
+        """Whether nothing can happen by time alone, until somebody stirs."""
+        return self._calm
+
+    def stir(self) -> None:
+        """Somebody comes, goes, or is about to be heard no more, or again: until now everybody was heard, if all was calm."""
+        if self._calm:
+            self._calm = False
+            for session in self._sessions.values():
+                session.heard_at = self.now
+            for client in tuple(self._clients):
+                client.clock_moved()
 
     def expire(self, session_id: int) -> None:
         """End a session: its ephemerals go at once."""
@@ -104,11 +117,13 @@ class MemoryEnsemble:
 
     def lose_quorum(self) -> None:
         """No server answers. Time passes, but no session ends: nobody is there to count it."""
+        self.stir()
         self.quorum = False
         self._tell_quorum()
 
     def regain_quorum(self) -> None:
         """Servers answer again. The new leader gives each session its full timeout anew."""
+        self.stir()
         self.quorum = True
         for session in self._sessions.values():
             session.heard_at = self.now
@@ -125,14 +140,17 @@ class MemoryEnsemble:
 
     def join(self, client: Client) -> None:
         """Tell this client of time and quorum from now on."""
+        self.stir()
         self._clients.append(client)
 
     def leave(self, client: Client) -> None:
         """Tell it no more; its session is left to its timeout."""
+        self.stir()
         self._clients.remove(client)
 
     def open_session(self, client: Client, asked_s: float) -> tuple[int, float]:
         """A new session and the timeout granted for it."""
+        self.stir()
         granted_s = min(max(asked_s, 2 * self._tick_s), 20 * self._tick_s)
         session_id, self._next_session = self._next_session, self._next_session + 1
         self._sessions[session_id] = _Session(granted_s, self.now, client)
@@ -147,6 +165,7 @@ class MemoryEnsemble:
 
     def end_session(self, session_id: int) -> None:
         """Forget a session and delete the ephemerals it holds."""
+        self.stir()
         held = self._sessions.pop(session_id).ephemerals
         self._write([Delete(path, ANY_VERSION) for path in held if path in self._tree and self._tree[path].owner == session_id], 0)
 

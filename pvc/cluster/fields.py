@@ -50,10 +50,14 @@ class Object(Kind):
     fields: tuple[Field, ...]
     inner: Mapping[str, "Object | None"] = field(init=False, repr=False, compare=False)
     """The object in each field, None for a field that holds none."""
+    readers: tuple[tuple[str, Callable[[Any, str], Any], Any], ...] = field(init=False, repr=False, compare=False)
+    writers: tuple[tuple[str, Callable[[Any], Any]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Asked for each field of each record that is read, so answered once.
+        # Asked for each field of each record that is read or written, so answered once.
         object.__setattr__(self, "inner", {field.name: _object(field.kind) for field in self.fields})
+        object.__setattr__(self, "readers", tuple((field.name, field.kind.read, field.default) for field in self.fields))
+        object.__setattr__(self, "writers", tuple((field.name, field.kind.write) for field in self.fields))
 
     @property
     def words(self) -> str:
@@ -62,17 +66,19 @@ class Object(Kind):
     def read(self, value: Any, at: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Bad(at, f"{shown(value)} is not an object")
-        return {field.name: self._field(field, value, f"{at}.{field.name}" if at else field.name) for field in self.fields}
-
-    def _field(self, field: Field, value: Mapping[str, Any], at: str) -> Any:
-        if field.name in value:
-            return field.kind.read(value[field.name], at)
-        if field.default is REQUIRED:
-            raise Bad(at, "it is missing")
-        return field.default
+        above = f"{at}." if at else ""
+        found = {}
+        for name, read, default in self.readers:
+            if name in value:
+                found[name] = read(value[name], above + name)
+            elif default is REQUIRED:
+                raise Bad(above + name, "it is missing")
+            else:
+                found[name] = default
+        return found
 
     def write(self, value: Any) -> Any:
-        return {field.name: field.kind.write(value[field.name]) for field in self.fields}
+        return {name: write(value[name]) for name, write in self.writers}
 
     def stable(self) -> "Object":
         """The part of this object that every version reads."""
@@ -93,7 +99,8 @@ class Whole(Object):
         return {**values, FOREIGN: text.decode()}
 
     def write(self, value: Any) -> Any:
-        return _merge(Object.write(self, value), json.loads(value[FOREIGN] or "{}"))
+        known, foreign = Object.write(self, value), value[FOREIGN]
+        return _merge(known, json.loads(foreign)) if foreign else known
 
 
 def foreign_in(known: Object, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +130,9 @@ def _merge(value: dict[str, Any], foreign: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
+VERSIONED = Object((V,))
+
+
 class Unwritable(PvcError):
     """A record that could not be read again, or of a version that only another PVC can write: nothing was written."""
 
@@ -140,7 +150,7 @@ class Format(Generic[Record]):
         """The record in this data; `key` is the name of its znode."""
         try:
             value = parse(data, self.limit)
-            version = Object((V,)).read(value, "")["v"]
+            version = VERSIONED.read(value, "")["v"]
             if version != VERSION:
                 raise Bad("v", f"it is of version {version}, and this PVC knows version {VERSION} alone")
             return self.build(key, self.fields.read(value, ""))
@@ -149,11 +159,19 @@ class Format(Generic[Record]):
 
     def encode(self, path: str, key: str, record: Record) -> bytes:
         """The record as it is written; raises `Unwritable` when it could not be read again."""
-        data = dumped(self.fields.write({"v": VERSION, **self.spread(record)}))
-        again = self.decode(path, key, data)
-        if isinstance(again, Unreadable):
-            raise Unwritable(f"{path} would not be readable: {again.why}")
-        return data
+        data = self.written(record)
+        return readable(path, data, self.decode(path, key, data))
+
+    def written(self, record: Record) -> bytes:
+        """The record in JSON, whether it could be read again or not."""
+        return dumped(self.fields.write({"v": VERSION, **self.spread(record)}))
+
+
+def readable(path: str, data: bytes, again: object) -> bytes:
+    """The data itself; raises `Unwritable` when what was read of it says that it could not be read again."""
+    if isinstance(again, Unreadable):
+        raise Unwritable(f"{path} would not be readable: {again.why}")
+    return data
 
 
 def outlined(form: Format[Any], data: bytes) -> Mapping[str, Any] | None:

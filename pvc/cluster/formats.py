@@ -5,13 +5,13 @@ back what it is about to write, so nothing gets into the cluster that would be q
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from pvc.cluster import schemas, znodes
-from pvc.cluster.codec import Bad, dumped
-from pvc.cluster.fields import FOREIGN, VERSION, Format, Unwritable, outlined
+from pvc.cluster.codec import Bad
+from pvc.cluster.fields import FOREIGN, Format, Unwritable, outlined, readable
 from pvc.cluster.handover import handover_of
 from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.records import (
@@ -113,7 +113,7 @@ def _spread_domain(record: DomainRecord) -> Values:
     life = record.life
     kept = {name: getattr(life, name) for name in ("state", "want", "request", "owner", "target", "home", "epoch", "restarts", "avoid")}
     own = {name: getattr(record, name) for name in ("name", "gen", "memory_mib", "vcpus", "locked", "unheard", "reason", "since")}
-    op = {"op": _operation(record), "policy": asdict(record.policy), "request_id": record.request, FOREIGN: record.foreign}
+    op = {"op": _operation(record), "policy": _spread(record.policy), "request_id": record.request, FOREIGN: record.foreign}
     return {**kept, **own, **op}
 
 
@@ -130,7 +130,8 @@ def encode_domain(record: DomainRecord | DomainOutline) -> bytes:
     """The VM as it is written; raises `Unwritable`."""
     if not isinstance(record, DomainRecord):
         raise Unwritable(f"{znodes.domain(record.uuid)} is of version {record.version}: only a PVC that knows it may write it")
-    return DOMAIN.encode(znodes.domain(record.uuid), record.uuid, record)
+    data = DOMAIN.written(record)
+    return readable(znodes.domain(record.uuid), data, decode_domain(record.uuid, data))
 
 
 # ---- nodes
@@ -156,11 +157,11 @@ def _spread_node(record: NodeRecord) -> Values:
     return {
         "daemon": life.daemon,
         "flush": life.flush,
-        "fence": {"phase": life.fence, "by": life.by, "ordered": life.ordered, **asdict(record.fence)},
+        "fence": {"phase": life.fence, "by": life.by, "ordered": life.ordered, **_spread(record.fence)},
         "boot": record.boot,
-        "machine": asdict(record.machine),
+        "machine": _spread(record.machine),
         "migration_address": record.migration_address,
-        "fencing": asdict(record.fencing),
+        "fencing": _spread(record.fencing),
         "request_id": record.request,
         FOREIGN: record.foreign,
     }
@@ -180,7 +181,8 @@ def encode_node(record: NodeRecord | NodeOutline) -> bytes:
     """The node as it is written; raises `Unwritable`."""
     if not isinstance(record, NodeRecord):
         raise Unwritable(f"{znodes.node(record.name)} is of version {record.version}: only a PVC that knows it may write it")
-    return NODE.encode(znodes.node(record.name), record.name, record)
+    data = NODE.written(record)
+    return readable(znodes.node(record.name), data, decode_node(record.name, data))
 
 
 # ---- the rest
@@ -192,11 +194,21 @@ RENAMED = {"source": "from", "dest": "to", "request": "request_id", "foreign": F
 
 def _made(kind: type[Plain], values: Values) -> Plain:
     """A record whose attributes are called as its fields are."""
-    return kind(**{field.name: values[RENAMED.get(field.name, field.name)] for field in fields(kind)})
+    return kind(**{name: values[renamed] for name, renamed in _names(kind)})
 
 
 def _spread(record: Any) -> Values:
-    return {RENAMED.get(field.name, field.name): getattr(record, field.name) for field in fields(record)}
+    return {renamed: getattr(record, name) for name, renamed in _names(type(record))}
+
+
+def _names(kind: Any) -> tuple[tuple[str, str], ...]:
+    """The attributes of a record, and what they are called in JSON."""
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple((field.name, RENAMED.get(field.name, field.name)) for field in fields(kind))
+    return _NAMES[kind]
+
+
+_NAMES: dict[Any, tuple[tuple[str, str], ...]] = {}
 
 
 def _build_config(_: str, values: Values) -> ClusterConfig:
@@ -204,7 +216,7 @@ def _build_config(_: str, values: Values) -> ClusterConfig:
 
 
 def _spread_config(record: ClusterConfig) -> Values:
-    return {**_spread(record), "hold": asdict(record.hold), "defaults": asdict(record.defaults)}
+    return {**_spread(record), "hold": _spread(record.hold), "defaults": _spread(record.defaults)}
 
 
 def _build_history(_: str, values: Values) -> History:
@@ -216,7 +228,7 @@ def _build_progress(_: str, values: Values) -> Progress:
 
 
 def _spread_progress(record: Progress) -> Values:
-    return {"migrations": [asdict(one) for one in record.migrations], FOREIGN: record.foreign}
+    return {"migrations": [_spread(one) for one in record.migrations], FOREIGN: record.foreign}
 
 
 def _spread_history(record: History) -> Values:
@@ -282,7 +294,7 @@ def decode_history(path: str, data: bytes) -> History | Unreadable:
 def encode_history(path: str, record: History) -> bytes:
     """As many of the last transitions as fit; raises `Unwritable`."""
     for skipped in range(max(0, len(record.entries) - MAX_HISTORY_ENTRIES), len(record.entries)):
-        data = dumped(HISTORY.fields.write({"v": VERSION, **_spread_history(replace(record, entries=record.entries[skipped:]))}))
+        data = HISTORY.written(replace(record, entries=record.entries[skipped:]))
         if len(data) <= MAX_HISTORY_BYTES:
-            return HISTORY.encode(path, "", replace(record, entries=record.entries[skipped:]))
+            return readable(path, data, decode_history(path, data))
     return HISTORY.encode(path, "", replace(record, entries=()))

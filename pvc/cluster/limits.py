@@ -5,6 +5,7 @@ repeated by whoever retries; kazoo quietly changes some paths into others. Neith
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pvc.cluster.store import Absent, Create, Delete, Op, Refused, Set, Why
 
@@ -16,10 +17,15 @@ MAX_MULTI_OPS = 100
 
 def check_path(path: str, op: Op | None = None) -> None:
     """Refuse what ZooKeeper would refuse, and what kazoo would quietly change: `//` and `..` name another znode."""
+    if not _is_path(path):
+        raise Refused(path, Why.INVALID, op, "paths are absolute, without empty, '.' or '..' segments")
+
+
+@lru_cache(4096)
+def _is_path(path: str) -> bool:
     segments = path.split("/")
     good = path == "/" or (segments[0] == "" and len(segments) > 1 and all(s not in ("", ".", "..") for s in segments[1:]))
-    if not good or not path.isprintable():
-        raise Refused(path, Why.INVALID, op, "paths are absolute, without empty, '.' or '..' segments")
+    return good and path.isprintable()
 
 
 def check_ops(ops: Sequence[Op]) -> None:

@@ -97,7 +97,7 @@ class MemoryStore(Store):
         return self._zxid
 
     def lease_age_s(self) -> float:
-        return self._ensemble.now - self._acked_at
+        return 0.0 if self.heard and self._ensemble.calm else self._ensemble.now - self._acked_at
 
     # -- Requests --------------------------------------------------------------------------------------------------
 
@@ -263,10 +263,12 @@ class MemoryStore(Store):
 
     def freeze(self) -> None:
         """Stop the process: it sends, receives and counts nothing, and does not know."""
+        self._ensemble.stir()
         self._frozen = True
 
     def thaw(self) -> None:
         """Let the process go on. What it was about to do it may do now, in a new session if its own has ended."""
+        self._ensemble.stir()
         self._frozen = False
         self.link_changed()
         self._watch_lease()
@@ -291,5 +293,6 @@ class MemoryStore(Store):
             self._become(State.LOST)
 
     def _become(self, state: State) -> None:
+        self._ensemble.stir()
         self._state = state
         self._queue.append(Connection(state, self._session, self._generation))

@@ -42,7 +42,7 @@ def is_address(text: str) -> bool:
 
 def is_line(text: str) -> bool:
     """Whether this is one line without control characters, so that it can be shown on any terminal."""
-    return _CONTROL.search(text) is None
+    return (text.isascii() and text.isprintable()) or _CONTROL.search(text) is None
 
 
 def checked_name(kind: str, text: str) -> str:

@@ -11,7 +11,7 @@ from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core import events as e
 from pvc.core.alarms import WAITING, domain_key, node_key
 from pvc.core.decide import RULES, Move, Rules
-from pvc.core.facts import JOBS, POWER_JOBS
+from pvc.core.facts import JOBS, POWER_JOBS, Self
 from pvc.core.intake import Intake
 from pvc.core.known import GONE, NEVER_WRITTEN, Known, KnownDomain, KnownNode
 from pvc.core.policy import Ranking
@@ -165,13 +165,19 @@ class Core(Intake):
     def _look(self, keys: Iterable[str]) -> None:
         if self.session.state is not Connection.live:
             return
-        for key in dict.fromkeys(keys):
-            kind, _, name = key.partition(" ")
-            if kind == "node":
-                if name == self.me or self.known.takes_work():
-                    self._look_at_node(name)
-            elif self.known.takes_work() and self.known.inventory:
-                self._look_at_domain(name)
+        known = self.known
+        known.held = known.facts()  # a look changes nothing
+        try:
+            takes_work = known.takes_work()
+            for key in dict.fromkeys(keys):
+                kind, _, name = key.partition(" ")
+                if kind == "node":
+                    if takes_work or name == self.me:
+                        self._look_at_node(name)
+                elif takes_work and known.inventory:
+                    self._look_at_domain(name)
+        finally:
+            known.held = None
 
     def _look_at_node(self, name: str) -> None:
         node, facts = self.known.nodes.get(name), self.known.facts()
@@ -179,9 +185,13 @@ class Core(Intake):
             return
         self._rewait_fence(name, node)
         self._tell_brake(name, node)
-        for move in self.rules.node_moves(self.me, name, facts, self.known.watch(name), self.known.own())[:1]:
+        for move in self.rules.node_moves(self.me, name, facts, self.known.watch(name), self._own(name))[:1]:
             if not (node.resting and move.row.trigger == "adopt" and node.record.life.fence is not Fence.proven):
                 self._fire(node_key(name), node, move)
+
+    def _own(self, name: str) -> Self:
+        """What this daemon knows of itself, which counts only where it looks at itself."""
+        return self.known.own() if name == self.me else _ANOTHER
 
     def _tell_brake(self, name: str, node: KnownNode) -> None:
         """Say, once, why a node is not shot whose time is over."""
@@ -262,4 +272,5 @@ def _why(known: KnownDomain | KnownNode, move: Move) -> str:
     return f"{move.row.why} The hypervisor said: {known.trouble}" if known.trouble else ""
 
 
+_ANOTHER = Self()
 _NOBODY = DomainRecord(uuid="", name="", gen="", life=GONE, memory_mib=0, vcpus=0)

@@ -42,9 +42,10 @@ class Rules:
         view = domain_view(me, life, local, nodes, room, options)
         for table in self._tables_for(life):
             for row in self._masters(table, _state(table, life), by):
-                moves = tuple(Move(table, row, seen, by) for seen in choices(row, view, room))
-                if moves:
-                    return moves
+                if row.chooses or row.holds(view):  # hardly any does
+                    moves = tuple(Move(table, row, seen, by) for seen in choices(row, view, room))
+                    if moves:
+                        return moves
         return ()
 
     def client_moves(self, life: Life, nodes: Nodes, options: Options, fits: Sequence[Node] | None = None) -> tuple[Move, ...]:
@@ -84,7 +85,7 @@ class Rules:
 
     def _first(self, table: Table, state: Word, by: By, view: NodeView) -> tuple[Move, ...]:
         for row in self._masters(table, state, by):
-            if row.refuse(view) is None:
+            if row.holds(view):
                 return (Move(table, row, view, by),)
         return ()
 
@@ -101,16 +102,16 @@ def choices(row: Row, view: DomainView, room: Sequence[Node]) -> Iterator[Domain
     has room.
     """
     if not row.chooses:
-        if row.refuse(view) is None:
+        if row.holds(view):
             yield view
         return
-    if row.refuse_unchosen(view) is not None:
+    if not row.holds_unchosen(view):
         return
     found = False
     for node in room:
         seen = with_choice(view, node)
-        if row.refuse(seen) is None:
+        if row.holds(seen):
             found = True
             yield seen
-    if not found and row.refuse(view) is None:
+    if not found and row.holds(view):
         yield view

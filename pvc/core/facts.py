@@ -77,6 +77,7 @@ class Self:
     uncalled: tuple[str, ...] = ()
 
 
+_ANOTHER = Self()
 Nodes = Mapping[Node, NodeFacts]
 
 JOBS = {
@@ -166,7 +167,7 @@ def node_view(me: Node, node: Node, nodes: Nodes, watch: Watch, own: Self) -> No
     """One node as this node sees it; ``own`` counts only where the node is the observer itself."""
     facts = nodes[node]
     holder = facts.life.by
-    itself = own if node == me else Self()
+    itself = own if node == me else _ANOTHER
     return NodeView(
         life=facts.life,
         node=node,

@@ -38,6 +38,9 @@ AGAIN = (Domain.boot, Domain.start, Domain.restart, Domain.shutdown, Domain.dest
 """States after which a VM may have to be placed anew."""
 
 
+_LOCALS = {(guest, job): Local(guest, job) for guest in Guest for job in Job}
+
+
 @dataclass(slots=True)
 class KnownDomain:
     """One VM: its record as last read, and what this daemon observes of it."""
@@ -59,7 +62,7 @@ class KnownDomain:
     @property
     def local(self) -> Local:
         """The observations, in the form that decisions are made from."""
-        return Local(self.guest, self.job)
+        return _LOCALS[self.guest, self.job]
 
 
 @dataclass(slots=True)
@@ -118,9 +121,12 @@ class Known:
     measured: bool = False  # the statistics of all nodes were read a moment ago
     passed_on: set[str] = field(default_factory=set)  # the VMs that were given another target by these statistics
     measuring: bool = False
+    held: dict[str, NodeFacts] | None = None  # the facts, while what is known cannot change
 
     def facts(self) -> dict[str, NodeFacts]:
         """The nodes whose records can be read, in the form that decisions are made from."""
+        if self.held is not None:
+            return self.held
         return {
             name: NodeFacts(node.record.life, name in self.alive, node.record.boot)
             for name, node in self.nodes.items()
@@ -175,8 +181,7 @@ class Known:
 
     def is_caretaker(self) -> bool:
         """Whether it falls to this node to place what nobody owns: to the first by name of those that work."""
-        working = sorted(name for name, facts in self.facts().items() if facts.works)
-        return bool(working) and working[0] == self.me
+        return min((name for name, facts in self.facts().items() if facts.works), default=None) == self.me
 
     # ---- nodes
 

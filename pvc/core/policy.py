@@ -49,7 +49,7 @@ def with_recorded(stats: NodeStats, owned: Iterable[DomainRecord], here: Iterabl
     coming = sum(record.memory_mib for record in owned if record.uuid not in here)
     recorded = sum(record.memory_mib for record in owned)
     free = min(stats.memory_free_mib - coming, stats.memory_free_mib + stats.memory_allocated_mib - recorded)
-    return replace(stats, memory_free_mib=max(0, free))
+    return stats if free == stats.memory_free_mib else replace(stats, memory_free_mib=max(0, free))
 
 
 def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, int]:

@@ -28,7 +28,7 @@ def partner_row(row: Row, view: View, tables: Mapping[str, Table] = TABLES) -> R
     table, trigger = tables[row.joint[0]], row.joint[1]
     state = state_of(table, view.life)
     for candidate in table.rows_for(trigger):
-        if state in candidate.source and candidate.refuse(view) is None:
+        if state in candidate.source and candidate.holds(view):
             return candidate
     raise LookupError(f"'{row}' needs '{table.name}.{trigger}', which '{state}' does not take")
 

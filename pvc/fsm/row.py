@@ -46,7 +46,8 @@ class State:
 class Row:
     """One transition: trigger, sources, destination (``None`` stays), who may fire it, guards, fields set, effects, and why it exists.
 
-    ``joint`` names the transition of the partner table that commits in the same write, as ``(table, trigger)``.
+    ``joint`` names the transition of the partner table that commits in the same write, as ``(table, trigger)``. ``chooses`` says whether
+    the row needs a node as input, which a policy picks outside of the table.
     """
 
     trigger: str
@@ -58,23 +59,26 @@ class Row:
     effects: tuple[Effect, ...]
     why: str
     joint: tuple[str, str] | None = None
+    chooses: bool = field(init=False, repr=False)  # it follows from the rest, and is asked for all the time
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chooses", any(value in (Take.choice, Take.choice_or_me) for value in self.sets.values()))
 
     @property
     def writes(self) -> bool:
         """Whether firing this row is a write; a row that neither moves nor sets only gives an order."""
         return self.dest is not None or bool(self.sets) or self.joint is not None
 
-    @property
-    def chooses(self) -> bool:
-        """Whether the row needs a node as input, which a policy picks outside of the table."""
-        return any(value in (Take.choice, Take.choice_or_me) for value in self.sets.values())
+    def holds(self, view: Any) -> bool:
+        """Whether every guard of this row holds."""
+        for guard in self.guards:  # noqa: SIM110 - nothing is asked more often, and a generator takes twice as long
+            if not guard.test(view):
+                return False
+        return True
 
-    def refuse_unchosen(self, view: Any) -> str | None:
-        """Return nothing when every guard that does not look at the chosen node holds, else the first reason."""
-        for guard in self.guards:
-            if "choice" not in guard.name and not guard.test(view):
-                return guard.refuse(view)
-        return None
+    def holds_unchosen(self, view: Any) -> bool:
+        """Whether every guard that does not look at the chosen node holds."""
+        return all("choice" in guard.name or guard.test(view) for guard in self.guards)
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -150,7 +154,7 @@ class Answer:
 
 def enabled(table: Table, state: Word, by: By, view: Any) -> list[Row]:
     """Every row that this actor may fire now, in table order: the one interpreter that all of PVC shares."""
-    return [row for row in table.rows_from(state, by) if row.refuse(view) is None]
+    return [row for row in table.rows_from(state, by) if row.holds(view)]
 
 
 def explain(table: Table, state: Word, trigger: str, by: By, view: Any) -> Answer:

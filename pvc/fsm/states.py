@@ -9,8 +9,7 @@ from enum import Enum, IntFlag, auto
 class Word(str, Enum):  # noqa: UP042 - transitions takes a StrEnum for a plain string
     """An enum whose member prints as the word that is stored."""
 
-    def __str__(self) -> str:
-        return str(self.value)
+    __str__ = str.__str__
 
 
 class By(IntFlag):

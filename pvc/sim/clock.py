@@ -5,19 +5,18 @@ asked for, so the same calls give the same history.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 
-@dataclass(order=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Due:
     """Something that will happen: when, in seconds since the beginning, and its name, which is for whoever looks for a cause."""
 
     at: float
-    number: int
-    name: str = field(compare=False)
-    action: Callable[[], None] = field(compare=False)
-    cancelled: bool = field(compare=False, default=False)
+    name: str
+    action: Callable[[], None]
+    cancelled: bool = False
 
     def cancel(self) -> None:
         """Let it not happen; too late is harmless."""
@@ -30,13 +29,13 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
         self._number = 0
-        self._queue: list[Due] = []
+        self._queue: list[tuple[float, int, Due]] = []
 
     def after(self, seconds: float, name: str, action: Callable[[], None]) -> Due:
         """Let this happen so many seconds from now, which is never less than none."""
         self._number += 1
-        due = Due(self.now + max(0.0, seconds), self._number, name, action)
-        heappush(self._queue, due)
+        due = Due(self.now + max(0.0, seconds), name, action)
+        heappush(self._queue, (due.at, self._number, due))
         return due
 
     def every(self, seconds: float, name: str, action: Callable[[], None]) -> None:
@@ -50,9 +49,9 @@ class Clock:
 
     def next_at(self) -> float | None:
         """When the next thing happens; None when nothing will."""
-        while self._queue and self._queue[0].cancelled:
+        while self._queue and self._queue[0][2].cancelled:
             heappop(self._queue)
-        return self._queue[0].at if self._queue else None
+        return self._queue[0][0] if self._queue else None
 
     def take(self, until: float) -> Due | None:
         """Move to the next thing that is due by then, and hand it over; where there is none, move to that time and return None."""
@@ -60,6 +59,5 @@ class Clock:
         if at is None or at > until:
             self.now = max(self.now, until)
             return None
-        due = heappop(self._queue)
-        self.now = due.at
+        self.now, _, due = heappop(self._queue)
         return due

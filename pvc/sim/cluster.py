@@ -25,7 +25,7 @@ from pvc.sim.witness import Actor, Broken, Witness, WitnessedEnsemble
 from pvc.sim.world import Profile, World
 
 TICK_S = 0.5
-"""How often the ensemble looks for sessions that have ended."""
+"""How often the ensemble looks for sessions that have ended, while any is not heard."""
 STORY = 40
 """How many lines of the trace are told when something is broken."""
 RESTS = {state.name for state in TABLES["domain"].states if state.rests}
@@ -69,12 +69,12 @@ class SimCluster:
         self.cut_off: set[str] = set()
         self.clocks: dict[str, float] = {}
         self.heard = 0
+        self._looks = False
         self.clients: list[MemoryStore] = []
         ear, store = self.ear(), self.client_store()
         store.start(ear.hear)
         commit(store, create_cluster(ClusterConfig(str(IDS), "sim", request="init")))
         self.admin = Cluster(store, "admin", ear, now=self.wall)
-        self.world.clock.every(TICK_S, "the ensemble looks at its sessions", lambda: None)
         for number in range(nodes):
             self.add_node(f"hv{number + 1}", memory_mib=memory_mib, boot_s=0.0)
 
@@ -101,8 +101,12 @@ class SimCluster:
 
     def step(self, until: float) -> bool:
         """Let the next thing happen that is due by then; False when there is none, and it is then."""
-        due = self.world.clock.take(until)
-        self.ensemble.advance(self.now - self.ensemble.now)
+        clock, ensemble = self.world.clock, self.ensemble
+        if not (ensemble.calm or self._looks):
+            self._looks = True
+            clock.after(TICK_S, "the ensemble looks at its sessions", self._looked)
+        due = clock.take(until)
+        ensemble.advance(clock.now - ensemble.now)
         if due is not None:
             due.action()
         for client in tuple(self.clients):
@@ -112,6 +116,9 @@ class SimCluster:
         if self.witness.wrong:
             raise Broken(self.story("; ".join(self.witness.wrong)))
         return due is not None
+
+    def _looked(self) -> None:
+        self._looks = False
 
     def run(self, seconds: float) -> None:
         """Let this much time pass."""

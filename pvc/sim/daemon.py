@@ -5,7 +5,7 @@ Its process can be killed at any instant, also between a write and the orders th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pvc.agent.agent import Agent
@@ -17,7 +17,7 @@ from pvc.cluster.memory import MemoryStore
 from pvc.cluster.node_changes import Joining, keepalive
 from pvc.cluster.records import FenceMethod, Fencing, NodeStats
 from pvc.cluster.records import Machine as MachineFacts
-from pvc.cluster.store import Broken, Connection, Event, NotConnected, StoreError
+from pvc.cluster.store import Broken, Connection, Event, NotConnected, Op, OutcomeUnknown, StoreError
 from pvc.core import events as e
 from pvc.core.decide import RULES, Rules
 from pvc.errors import NotFound
@@ -42,11 +42,20 @@ SYSTEM_MIB = 512
 
 
 class DaemonStore(MemoryStore):
-    """The store of a daemon; ``node`` says whose its session is."""
+    """The store of a daemon; ``node`` says whose its session is, ``unanswered`` is called when a reply was lost."""
 
     def __init__(self, node: str, ensemble: MemoryEnsemble, session_timeout_s: float) -> None:
         super().__init__(ensemble, session_timeout_s)
         self.node = node
+        self.unanswered: Callable[[], object] = lambda: None
+
+    def multi(self, ops: Sequence[Op]) -> tuple[int, ...]:
+        """Write, all or nothing."""
+        try:
+            return super().multi(ops)
+        except OutcomeUnknown:
+            self.unanswered()
+            raise
 
 
 class SimDaemon:
@@ -138,6 +147,16 @@ class SimDaemon:
         """SIGTERM: it leaves, then ends its session."""
         self.hear(e.StopAsked())
         self.clock.after(STOP_S, f"{self.name} gives up stopping", self.kill)
+
+    def lose_next_reply(self, applied: bool, for_s: float) -> None:
+        """The reply to the next write is lost, and for so many seconds from then on the connection with it."""
+
+        def back() -> None:
+            if self.alive and self.name not in self.cluster.cut_off:
+                self.store.reconnect()
+
+        self.store.unanswered = lambda: self.clock.after(for_s, f"{self.name} reconnects", back)
+        self.store.lose_next_reply(applied=applied)
 
     def freeze(self) -> None:
         """SIGSTOP."""

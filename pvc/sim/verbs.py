@@ -130,12 +130,10 @@ def _process(what: str) -> Callable[[Stage, Said], None]:
 
 
 def _reply_lost(stage: Stage, said: Said) -> None:
-    """The reply to the daemon's next write is lost, and its connection with it, for a while."""
-    cluster, node = stage.cluster, said["node"]
-    daemon = cluster.daemons.get(node)
+    """The reply to the daemon's next write is lost, and its connection with it, from then on for a while."""
+    daemon = stage.cluster.daemons.get(said["node"])
     if daemon is not None and daemon.alive:
-        daemon.store.lose_next_reply(applied=said.get("applied", True))
-        cluster.world.clock.after(said.get("for_s", 2.0), f"{node} reconnects", lambda: cluster.cut_store(node, cut=False))
+        daemon.lose_next_reply(said.get("applied", True), said.get("for_s", 2.0))
 
 
 def _crash_at_order(stage: Stage, said: Said) -> None:
