@@ -4,6 +4,7 @@ simulator steps.
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from pvc.agent.executor import Executor
 from pvc.agent.feed import Feed
@@ -14,7 +15,7 @@ from pvc.cluster.store import Store
 from pvc.core import events as e
 from pvc.core.core import Core
 from pvc.core.decide import RULES, Rules
-from pvc.core.settings import Settings
+from pvc.core.settings import Settings, published
 
 
 class Agent:
@@ -35,6 +36,7 @@ class Agent:
         rules: Rules = RULES,
     ) -> None:
         self.core = Core(me, settings, rules)
+        joining = replace(joining, machine=published(joining.machine, self.core.known.settings))
         self.feed = Feed(store, me)
         self.executor = Executor(store, self.core.known, joining, hypervisor, power, now)
         self.timer = timer

@@ -14,7 +14,6 @@ from pvc.client.snapshot import Snapshot
 from pvc.cluster.records import DomainRecord, Method, NodeRecord, OnPoweroff
 from pvc.core.decide import choices
 from pvc.core.facts import Local, Nodes, Options, Self, Watch, domain_view, node_view, roles
-from pvc.core.settings import Settings
 from pvc.core.waits import domain_wait, fence_wait
 from pvc.fsm import guards as g
 from pvc.fsm.row import Row, Table, by_name
@@ -24,6 +23,9 @@ from pvc.fsm.views import DomainView, NodeView
 
 STRAY = By.HOST
 """Rows against guests where none should be: they may always happen, and nobody waits for one."""
+
+TIMED = (g.DUE, g.NODE_DUE, g.BACKED_OFF, g.CALLED_OFF, g.HOPELESS)
+"""Guards that hold at the latest when a wait is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ class Next:
     after_s: float | None = None
 
 
-def domain_outlook(record: DomainRecord, snapshot: Snapshot, settings: Settings | None = None) -> tuple[Next, ...]:
+def domain_outlook(record: DomainRecord, snapshot: Snapshot) -> tuple[Next, ...]:
     """What the daemons may do with this VM next, as the tables have it."""
     life, nodes = record.life, snapshot.facts()
-    wait = domain_wait(record, settings or Settings())
+    wait = domain_wait(record, snapshot.settings(life.owner, life.target))
     tables = ("domain", "migration") if life.state is Domain.migrate else ("domain",)
     fits = snapshot.ranking(record).fits
     found: dict[tuple[str, str, str, str], Next] = {}
@@ -57,13 +59,13 @@ def domain_outlook(record: DomainRecord, snapshot: Snapshot, settings: Settings 
     return tuple(found.values())
 
 
-def node_outlook(name: str, snapshot: Snapshot, settings: Settings | None = None) -> tuple[Next, ...]:
+def node_outlook(name: str, snapshot: Snapshot) -> tuple[Next, ...]:
     """What its own daemon and its peers may do with this node next."""
     node, nodes = snapshot.nodes[name], snapshot.facts()
     if not isinstance(node.record, NodeRecord):
         return ()
     life, wait = node.record.life, None
-    if (spell := fence_wait(name, node.record.life, node.record.fence.tries, settings or Settings())) is not None:
+    if (spell := fence_wait(name, node.record.life, node.record.fence.tries, snapshot.settings(life.by))) is not None:
         wait = spell[1]
     own = list(_own_views(name, nodes, snapshot))
     found = [*_coming(TABLES["node"], life.daemon, By.OWNER, name, own, (), None)] if node.alive or life.daemon.value == "stop" else []
@@ -86,7 +88,7 @@ def _coming(
         if not any(_holds(row, view, fits) for view in seen):
             continue
         open_guards = [guard for guard in row.guards if "choice" not in guard.name and not all(guard.test(view) for view in seen)]
-        due = any(guard in (g.DUE, g.NODE_DUE, g.BACKED_OFF) for guard in open_guards)
+        due = any(guard in TIMED for guard in open_guards)
         conditions = tuple(guard.name for guard in open_guards)
         dest = str(row.dest or state)
         yield Next(table.name, row.trigger, dest, by_name(row.by & by), who, conditions, row.why, wait_s if due else None)

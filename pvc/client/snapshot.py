@@ -22,6 +22,7 @@ from pvc.cluster.records import (
 from pvc.cluster.store import Store, Znode
 from pvc.core.facts import NodeFacts
 from pvc.core.policy import Ranking, rank
+from pvc.core.settings import Settings, settings_of
 from pvc.errors import NotFound, PvcError, unknown
 from pvc.fsm.states import Migration
 
@@ -78,6 +79,12 @@ class Snapshot:
         node = self.nodes.get(str(record.life.owner))
         told = () if node is None or record.life.phase is not Migration.moving else node.progress
         return next((one for one in told if (one.of, one.op) == (record.uuid, record.life.op_id)), None)
+
+    def settings(self, *names: str | None) -> Settings:
+        """The times by which the first of these nodes counts that says so, else any node; the defaults where none does."""
+        ordered = [*(self.nodes[name] for name in names if name is not None and name in self.nodes), *self.nodes.values()]
+        told = (settings_of(node.record.machine) for node in ordered if isinstance(node.record, NodeRecord))
+        return next(filter(None, told), Settings())
 
     def records(self) -> Iterator[DomainRecord]:
         """The VMs whose records can be read."""

@@ -124,7 +124,7 @@ class DomainOutline:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a node's daemon found on its machine when it joined."""
+    """What a node's daemon found on its machine when it joined, and by which times it counts; 0 where it did not say."""
 
     cpus: int = 0
     memory_mib: int = 0
@@ -134,6 +134,11 @@ class Machine:
     pvc: str = ""
     libvirt: str = ""
     qemu: str = ""
+    keepalive_interval_s: float = 0.0
+    session_timeout_s: float = 0.0
+    dead_ticks: int = 0
+    throws_ticks: int = 0
+    migration_timeout_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,11 @@ MACHINE = Object((
     Field("pvc",        WORDS, "version of PVC", ""),
     Field("libvirt",    WORDS, "version of libvirt", ""),
     Field("qemu",       WORDS, "version of QEMU", ""),
+    Field("keepalive_interval_s", Real(), "one tick, seconds; 0, as each of the following, where an older daemon did not say", 0.0),
+    Field("session_timeout_s",    Real(), "its session's timeout as ZooKeeper granted it, seconds", 0.0),
+    Field("dead_ticks",           Number(), "ticks without a proof of life after which it takes a node for dead", 0),
+    Field("throws_ticks",         Number(), "ticks from then to the shot", 0),
+    Field("migration_timeout_s",  Real(), "how long a live migration may take, seconds", 0.0),
 ))
 
 FENCING = Object((
@@ -113,7 +118,7 @@ NODE = Whole((
     Field("flush",             Choice(Flush), "whether it takes VMs, see `states.md`", stable=True),
     Field("fence",             FENCE, "its fence", stable=True),
     Field("boot",              Maybe(TOKEN), "kernel boot id under which its daemon joined", None, stable=True),
-    Field("machine",           MACHINE, "what the daemon found when it joined", MACHINE.read({}, "")),
+    Field("machine",           MACHINE, "what the daemon found when it joined, and by which times it counts", MACHINE.read({}, "")),
     Field("migration_address", Maybe(ADDRESS), "where other nodes reach its libvirt for migrations", None),
     Field("fencing",           FENCING, "how it is fenced", FENCING.read({}, "")),
     REQUEST_ID,

@@ -1,6 +1,11 @@
 """The times and limits that a daemon decides by, as the configuration gives them; all of them durations, none of them a date."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pvc.cluster.records import Machine
+
+PUBLISHED = ("keepalive_interval_s", "session_timeout_s", "dead_ticks", "throws_ticks", "migration_timeout_s")
+"""What a node's record says of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,13 @@ class Settings:
     def backoff_s(self, restarts: int) -> float:
         """The wait before the next start of a VM that failed this many times in a row: 0.5, 1, 2, 4, 8, then always 16 s."""
         return 0.0 if restarts == 0 else 0.5 * 2 ** min(restarts - 1, 5)
+
+
+def published(machine: Machine, settings: Settings) -> Machine:
+    """What a node says of itself, with the times that its daemon counts by."""
+    return replace(machine, **{name: getattr(settings, name) for name in PUBLISHED})
+
+
+def settings_of(machine: Machine) -> Settings | None:
+    """The times that a node says its daemon counts by, the others by default; None where it does not say."""
+    return Settings(**{name: getattr(machine, name) for name in PUBLISHED}) if machine.dead_ticks else None

@@ -26,7 +26,7 @@ def test_the_status_of_a_cluster_that_is_well(pvc, world, web1):
     assert done.out.splitlines() == [
         "Cluster test",
         "3 of 3 nodes answer: 3 run",
-        "1 VMs: 1 start",
+        "1 VM: 1 start",
         "Memory: 12000 of 24576 MiB free, 0 MiB promised to VMs",
         "Can it lose a node? yes: all VMs have room without any one node",
         "",

@@ -24,8 +24,8 @@ def xml(name, memory_mib=512):
 class World:
     """Three nodes, and clients: each with a store of its own, and all of them in one time."""
 
-    def __init__(self, nodes=3):
-        self.small = SmallCluster(nodes=nodes, vms=0)
+    def __init__(self, nodes=3, settings=None):
+        self.small = SmallCluster(nodes=nodes, vms=0, settings=settings)
         self.clients = []
         self.fails = set()  # jobs, by their word, that fail
         self.idles = []  # what happens at each turn of a wait, oldest first
