@@ -50,17 +50,24 @@ def test_a_return_in_time_gives_the_session_its_full_timeout_again(ensemble, pro
     assert probe.store.session_id == session_id
 
 
-def test_its_owner_can_jump_to_the_next_expiry(ensemble, probe):
+def test_after_a_long_calm_silence_counts_from_when_it_began(ensemble, probe):
     late = open_probe(ensemble, session_timeout_s=9.0)
-    assert ensemble.next_expiry_in_s() is None
-    late.store.disconnect()
     ensemble.advance(1)
+    assert ensemble.calm
+    ensemble.advance(100)
+    assert probe.store.lease_age_s() == 0
+    late.store.freeze()
+    assert not ensemble.calm
+    ensemble.advance(8)
+    assert late.store.lease_age_s() == 8
+    late.store.thaw()
+    ensemble.advance(1)
+    assert late.store.lease_age_s() == 0
+    session_id = probe.store.session_id
     probe.store.disconnect()
-    assert ensemble.next_expiry_in_s() == 4
     ensemble.advance(4)
-    assert ensemble.next_expiry_in_s() == 4
-    ensemble.lose_quorum()
-    assert ensemble.next_expiry_in_s() is None
+    probe.store.reconnect()
+    assert probe.store.session_id != session_id
 
 
 def test_no_session_ends_while_there_is_no_quorum(ensemble, probe):
