@@ -83,6 +83,7 @@ class DaemonConfig:
     metrics_listen: tuple[str, int] | None
     watchdog_device: Path | None
     watchdog_timeout_s: float
+    take_home: bool
     file: "ConfigFile" = field(repr=False, compare=False)
 
     @property
@@ -210,6 +211,7 @@ def read_config(path: Path, hostname: str) -> DaemonConfig:
         metrics_listen=values["metrics_listen"],
         watchdog_device=values["watchdog_device"] or (WATCHDOG if values["fence_method"] is FenceMethod.watchdog else None),
         watchdog_timeout_s=values["watchdog_timeout"],
+        take_home=values["take_home"],
         file=file,
     )
 

@@ -209,6 +209,7 @@ KEYS = (
     Key("watchdog_device",      absolute_path),
     Key("watchdog_timeout",     seconds(2.0, 300.0),    "15"),
     Key("power_back",           flag,                   "no"),
+    Key("take_home",            flag,                   "no"),
     # The hypervisor.
     Key("libvirt_uri",          uri,                    "qemu+tcp://127.0.0.1:16509/system"),
     Key("migration_address",    address),

@@ -25,6 +25,7 @@ from pvc.daemon import machine
 from pvc.daemon.config import DaemonConfig
 from pvc.daemon.deadman import Deadman, end_at_once
 from pvc.daemon.device_tests import DeviceTester
+from pvc.daemon.homecoming import Homecoming
 from pvc.daemon.keepalive import Keepalive
 from pvc.daemon.logs import AgentLog
 from pvc.daemon.loop import CoreLoop
@@ -91,6 +92,7 @@ class NodeDaemon:
         )
         counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
         self._deadman = Deadman(counters, config.own_lease_s, end_at_once)
+        self._home = Homecoming(config.node, self._store, self._token, machine.wall_clock) if config.take_home else None
         self._chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
     def _make_agent(self, ready: Ready) -> Agent:
@@ -219,6 +221,8 @@ class NodeDaemon:
                 return
             self._store.refresh()
             self._look_back()
+            if self._home is not None:
+                self._home.turn()
             if number % REMEMBER_EACH == 0:
                 self._remember()
 

@@ -31,6 +31,7 @@ MEANINGLESS = (
     *login.KEYS, "zookeeper", "chroot", "ipmi_hostname", "ipmi_username", "ipmi_password", "ipmi_password_file", "ipmi_cipher_suite",
     "ipmi_guid", "fence_method", "fence_agent", "fence_agent_options", "fence_timeout", "fence_settle", "libvirt_uri", "migration_address",
     "migration_uri", "memory_reserve_mib", "state_file", "claims_directory", "metrics_listen", "watchdog_device", "watchdog_timeout",
+    "take_home",
 )  # fmt: skip
 """Keys that a simulated daemon has no use for."""
 KNOWN = (*SECONDS, *COUNTS, *FLAGS, *MEANINGLESS)

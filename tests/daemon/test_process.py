@@ -12,7 +12,7 @@ from pvc.cluster import znodes
 from pvc.cluster.changes import define_change
 from pvc.cluster.commit import commit
 from pvc.cluster.evidence import Relied
-from pvc.cluster.formats import decode_boot, decode_domain, decode_stats, encode_config, encode_domain
+from pvc.cluster.formats import decode_boot, decode_domain, decode_history, decode_stats, encode_config, encode_domain
 from pvc.cluster.records import DomainRecord
 from pvc.cluster.store import Delete, Set
 from pvc.fsm.states import Domain, Want
@@ -339,6 +339,19 @@ def test_killed_and_started_again_it_adopts_its_guests_and_hears_what_was_asked_
     daemon.start()
     until_domain(world, "stop")
     assert (daemon.folder / "orders").read_text() == f"create {VM}\ndestroy {VM}\n"
+
+
+def test_a_node_that_was_fenced_takes_its_vms_home_where_its_file_says_so(world):
+    """How it goes on is in `test_homecoming`."""
+    world.create()
+    daemon = world.daemon(take_home="yes").start()
+    world.client.until_node("hv1", "run")
+    daemon.kill()
+    world.client.until_alive()
+    Cluster(world.client.store, "anna", None, now=lambda: "").confirm_off("hv1", "no light is on")
+    daemon.start()
+    past = znodes.events("hv1")
+    world.client.until(lambda found: any(entry.trigger == "called" for entry in decode_history(past, found.data).entries), past)
 
 
 def test_a_daemon_that_is_killed_says_nothing_and_its_session_ends_by_itself(world):
