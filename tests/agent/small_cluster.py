@@ -103,12 +103,16 @@ class SmallCluster:
 
     # ---- daemons
 
+    def store_of(self, name: str) -> type[MemoryStore]:
+        """What this daemon writes with."""
+        return MemoryStore
+
     def start_daemon(self, name: str) -> None:
         """The daemon's process starts; its hypervisor is counted at once."""
         straw = self.straws[name]
         if name in self.agents or not straw.on:
             return
-        store = MemoryStore(self.ensemble, session_timeout_s=self.settings.session_timeout_s)
+        store = self.store_of(name)(self.ensemble, session_timeout_s=self.settings.session_timeout_s)
         joining = Joining(f"boot-{name}-{straw.boots}", Machine(), None, Fencing(FenceMethod.ipmi))
         ports = {"hypervisor": Jobs(straw), "power": Switch(straw), "timer": straw, "log": straw}
         agent = Agent(name, store, joining, **ports, now=lambda: "", settings=self.settings, rules=self.rules)

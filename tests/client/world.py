@@ -31,9 +31,9 @@ class World:
         self.idles = []  # what happens at each turn of a wait, oldest first
         self.lazy = False  # no job ends
 
-    def client(self, who="anna@desk"):
+    def client(self, who="anna@desk", make=MemoryStore):
         """Another client."""
-        store = MemoryStore(self.small.ensemble, session_timeout_s=1000.0)
+        store = make(self.small.ensemble, session_timeout_s=1000.0)
         ear = Ear(clock=lambda: self.small.ensemble.now, idle=self.turn)
         store.start(ear.hear)
         self.clients.append(store)
