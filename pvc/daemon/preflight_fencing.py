@@ -14,6 +14,7 @@ from pvc.daemon.config import DEFAULT, DaemonConfig, FenceAccess
 from pvc.daemon.devices import look_at, wanted_guid
 from pvc.daemon.fencers import fencer_of
 from pvc.daemon.findings import Finding, ok, problem, warning
+from pvc.daemon.watchdog import reset_after_s
 from pvc.fsm.states import Power
 
 TCP_RETRIES2 = Path("/proc/sys/net/ipv4/tcp_retries2")
@@ -21,6 +22,8 @@ MOST_RETRIES = 8
 """Repetitions after which some 100 s have passed; 5 are over after some 10 to 20 s."""
 ASK_OWN_S = 2.0
 """A daemon that has crashed must be back within the dead time, whatever its device does."""
+RESTART_S = 8.0
+"""RestartSec of our unit, and what a start takes."""
 MANUAL = (FenceMethod.none, FenceMethod.manual)
 
 
@@ -43,8 +46,20 @@ class FencingLook:
         else:
             yield from self._tools([self._access])
             yield from self._own_device()
+        yield from self._watchdog()
         yield from _order(self._config)
         yield from _kernel()
+
+    def _watchdog(self) -> Iterator[Finding]:
+        """Whether it is there. To open it is to arm it, so that is left to the daemon."""
+        device, timeout_s = self._config.watchdog_device, self._config.watchdog_timeout_s
+        if device is None:
+            return
+        if device.is_char_device():
+            off_s = reset_after_s(timeout_s)
+            yield ok(f"fencing: by {device}, {timeout_s:g} s without ZooKeeper; peers take this node for off {off_s} s after its session")
+        else:
+            yield warning(f"fencing: there is no watchdog {device}, so nobody can count on its bite", "load its driver, or softdog")
 
     def peers(self, names: Iterable[str]) -> Iterator[Finding]:
         """What the file says of the nodes of this name, which is how this node would fence them."""
@@ -127,6 +142,11 @@ def _order(config: DaemonConfig) -> Iterator[Finding]:
         f"times: a node that is lost is suspected after {settings.session_timeout_s:g} s, dead after {dead_s:g} s,"
         f" and shot after {dead_s + settings.throws_s:g} s"
     )
+    if dead_s + settings.throws_s < RESTART_S:
+        yield warning(
+            f"times: a daemon that crashes works again after some {RESTART_S:g} s, and by then its node has been shot",
+            "raise dead_ticks or throws_ticks; or set RestartSec=0.5 by systemctl edit pvcd",
+        )
 
 
 def _kernel() -> Iterator[Finding]:

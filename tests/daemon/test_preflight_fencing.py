@@ -121,3 +121,22 @@ def test_a_kernel_that_repeats_for_long_is_said(tmp_path):
     preflight_fencing.TCP_RETRIES2.write_text("15\n")
     _, kernel = said(quiet.findings(), Verdict.warning)
     assert "tcp_retries2 is 15" in kernel
+
+
+@pytest.mark.parametrize(
+    ("device", "verdict", "words"),
+    [
+        ("/dev/null", Verdict.ok, "by /dev/null, 15 s without ZooKeeper; peers take this node for off 55 s after"),
+        ("/dev/nobody", Verdict.warning, "no watchdog /dev/nobody"),
+    ],
+)
+def test_a_watchdog_is_looked_at_and_not_armed(tmp_path, device, verdict, words):
+    found = look(tmp_path, default={"zookeeper": "zk1", "fence_method": "watchdog", "watchdog_device": device})
+    assert words in "".join(said(found.findings(), verdict))
+
+
+@pytest.mark.parametrize(("interval", "warned"), [(1, False), (0.5, True)])
+def test_times_in_which_a_daemon_cannot_be_started_again_are_warned_about(tmp_path, interval, warned):
+    """H76: a daemon that crashes is no dead node."""
+    quiet = {"zookeeper": "zk1", "fence_method": "manual", "keepalive_interval": interval}
+    assert any("works again after" in one for one in said(look(tmp_path, default=quiet).findings(), Verdict.warning)) is warned
