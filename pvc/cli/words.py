@@ -9,7 +9,7 @@ from pvc.client.lost import waits_for_word, word_for
 from pvc.client.moving import words as moving_words
 from pvc.client.snapshot import NodeNow, Vm
 from pvc.cluster.progress import Leaving
-from pvc.cluster.records import DomainOutline, DomainRecord, HistoryEntry, Machine, NodeOutline, NodeRecord, NodeStats, Unreadable
+from pvc.cluster.records import DomainOutline, DomainRecord, HistoryEntry, NodeOutline, NodeRecord, NodeStats, Unreadable
 from pvc.core.facts import NodeFacts
 from pvc.core.settings import settings_of
 from pvc.fsm.states import Daemon, Domain, Fence, Flush, Migration, Request, Want
@@ -189,22 +189,13 @@ def node_pairs(node: NodeNow) -> list[tuple[str, Cell | str]]:
             ("machine", f"{machine.cpus} CPUs, {machine.memory_mib} MiB, {machine.arch}" if machine.cpus else ""),
             ("system", ", ".join(filter(None, (machine.os, machine.kernel)))),
             ("versions", ", ".join(f"{name} {text}" for name in ("pvc", "libvirt", "qemu") if (text := getattr(machine, name)))),
-            ("times", _times_words(machine)),
+            ("times", settings.lost_words if (settings := settings_of(machine)) else ""),
             ("migration address", record.migration_address or ""),
             ("fencing", f"{fencing.method} {fencing.address or ''}".strip()),
             ("fenced by", _fence_words(record)),
             ("kernel boot", record.boot or ""),
         ]
     return pairs
-
-
-def _times_words(machine: Machine) -> str:
-    settings = settings_of(machine)
-    if settings is None:
-        return ""
-    dead = settings.session_timeout_s + settings.dead_s
-    suspected = f"a lost node is suspected after {settings.session_timeout_s:g} s"
-    return f"{suspected}, dead after {dead:g} s, shot after {dead + settings.throws_s:g} s"
 
 
 def _fence_words(record: NodeRecord) -> str:

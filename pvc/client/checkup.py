@@ -12,6 +12,7 @@ from pvc.cluster.evidence import Seen
 from pvc.cluster.names import is_name, is_uuid
 from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.cluster.store import Op, Refused
+from pvc.core.settings import settings_of
 
 AHEAD_S = 5.0
 """A clock that is ahead by more than this is worth a word: nothing depends on clocks, but histories are read by them."""
@@ -21,6 +22,7 @@ def checkup(cluster: Cluster, snapshot: Snapshot, *, repair: bool = False) -> It
     """All of it, what is fine included; with `repair` the index of VMs is corrected."""
     yield from _fencing(snapshot)
     yield from _versions(snapshot)
+    yield from _times(snapshot)
     yield from _addresses(snapshot)
     yield from _clocks(cluster, snapshot)
     yield from _names(cluster, snapshot)
@@ -54,6 +56,19 @@ def _versions(snapshot: Snapshot) -> Iterator[Finding]:
             yield Finding(WARNING, f"{what} versions", told, "bring all nodes to one version: guests move from older to newer only")
         elif found:
             yield Finding(FINE, f"{what} versions", f"{next(iter(found))} everywhere")
+
+
+def _times(snapshot: Snapshot) -> Iterator[Finding]:
+    """Whoever holds a fence counts by their own times, so they should be everybody's."""
+    found: dict[str, list[str]] = {}
+    for record in _records(snapshot):
+        if (settings := settings_of(record.machine)) is not None:
+            found.setdefault(settings.lost_words, []).append(record.name)
+    if len(found) > 1:
+        told = "; ".join(f"{', '.join(sorted(names))}: {words}" for words, names in sorted(found.items()))
+        yield Finding(WARNING, "times", told, "let the same pvcd.conf lie on all nodes, and restart pvcd where it was another")
+    elif found:
+        yield Finding(FINE, "times", next(iter(found)))
 
 
 def _addresses(snapshot: Snapshot) -> Iterator[Finding]:

@@ -44,6 +44,13 @@ class Settings:
         """From a node's death to the shot."""
         return self.throws_ticks * self.keepalive_interval_s
 
+    @property
+    def lost_words(self) -> str:
+        """What becomes of a lost node, and when."""
+        dead_s = self.session_timeout_s + self.dead_s
+        suspected = f"a lost node is suspected after {self.session_timeout_s:g} s"
+        return f"{suspected}, dead after {dead_s:g} s, shot after {dead_s + self.throws_s:g} s"
+
     def shot_backoff_s(self, tries: int) -> float:
         """The wait before a node is shot again, after so many shots that proved nothing."""
         return min(self.fence_retry_s * float(2 ** min(max(0, tries - 1), 10)), self.fence_retry_max_s)

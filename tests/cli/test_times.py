@@ -62,3 +62,16 @@ def test_an_older_daemon_does_not_say_and_a_peer_is_believed(pvc, world, web1):
     pvc("vm", "migrate", web1, "--no-wait")
     world.quiet(3)
     assert set(waits(pvc, "vm", "explain", web1).values()) == {45.0}
+
+
+def test_nodes_that_count_by_different_times_are_a_warning(pvc, world):
+    found = {one["about"]: one for one in json.loads(pvc("doctor", "-o", "json").out)["findings"]}
+    assert (found["times"]["level"], found["times"]["sentence"]) == ("ok", OURS.lost_words)
+    znode = world.small.client.read(znodes.node("hv2"))
+    record = decode_node("hv2", znode.data)
+    other = replace(record, machine=replace(record.machine, throws_ticks=9))
+    world.small.client.multi([Set(znodes.node("hv2"), encode_node(other), znode.version)])
+    (warned,) = (one for one in json.loads(pvc("doctor", "-o", "json").out)["findings"] if one["about"] == "times")
+    assert warned["level"] == "warning"
+    assert "hv1, hv3: a lost node is suspected after 2 s, dead after 6 s, shot after 10 s" in warned["sentence"]
+    assert "hv2: " in warned["sentence"]
