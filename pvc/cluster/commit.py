@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pvc.cluster.store import Absent, Check, Create, Delete, NotConnected, Op, Set, Store, Znode
 
 
+WRITES = (Create, Set, Delete)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One transition: what is written, and what must be true for it.
@@ -40,7 +43,7 @@ class Change:
         return next(op for op in self._writes() if op.path == self.primary)
 
     def _writes(self) -> tuple[Create | Set | Delete, ...]:
-        return tuple(op for op in self.ops if isinstance(op, Create | Set | Delete))
+        return tuple(op for op in self.ops if isinstance(op, WRITES))
 
 
 class Outcome(enum.Enum):

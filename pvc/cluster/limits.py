@@ -14,6 +14,8 @@ MAX_DATA_BYTES = 512 * 1024
 MAX_MULTI_BYTES = 768 * 1024
 MAX_MULTI_OPS = 100
 
+WITH_DATA = (Create, Set)
+
 
 def check_path(path: str, op: Op | None = None) -> None:
     """Refuse what ZooKeeper would refuse, and what kazoo would quietly change: `//` and `..` name another znode."""
@@ -46,12 +48,12 @@ def _check_op(op: Op) -> None:
     check_path(op.path, op)
     if isinstance(op, Delete) and op.path == "/":
         raise Refused(op.path, Why.INVALID, op, "the root stays")
-    if isinstance(op, Create | Set) and len(op.data) > MAX_DATA_BYTES:
+    if isinstance(op, WITH_DATA) and len(op.data) > MAX_DATA_BYTES:
         raise Refused(op.path, Why.TOO_LARGE, op, f"{len(op.data)} bytes, at most {MAX_DATA_BYTES} in one znode")
     if isinstance(op, Set) and op.version < 0:
         raise Refused(op.path, Why.INVALID, op, "a set needs the version that its decision saw")  # H2
 
 
 def _size(op: Op) -> int:
-    data = len(op.data) if isinstance(op, Create | Set) else 0
+    data = len(op.data) if isinstance(op, WITH_DATA) else 0
     return data + 2 * len(op.path.encode()) + 128

@@ -9,7 +9,8 @@ from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core import events as e
 from pvc.core.known import Known, KnownDomain, KnownNode
 from pvc.core.waits import Spell, domain_wait, fence_wait
-from pvc.fsm.states import Domain, Job
+from pvc.fsm.states import Domain, Flush, Job, Request
+from pvc.fsm.views import Life
 
 WAITING = (Domain.place, Domain.start, Domain.boot)
 """States in which a VM may wait for room."""
@@ -117,7 +118,14 @@ class Alarms:
         return [*(node_key(name) for name in sorted(self.known.nodes)), *(domain_key(uuid) for uuid in sorted(self.known.domains))]
 
     def _waiting_for_room(self) -> list[str]:
-        return [domain_key(record.uuid) for record in self.known.records() if record.life.state in WAITING]
+        mine = self._node(self.me).record
+        leaving = isinstance(mine, NodeRecord) and mine.life.flush is Flush.flush
+        return [domain_key(record.uuid) for record in self.known.records() if self._waits_for_room(record.life, leaving)]
+
+    def _waits_for_room(self, life: Life, leaving: bool) -> bool:
+        """Whether it may wait for a place; a guest that runs here needs one only when it leaves."""
+        settled = life.state is Domain.start and life.owner == self.me and not leaving and life.request is not Request.home
+        return life.state in WAITING and not settled
 
     def _waiting_to_move(self) -> list[str]:
         """The own VMs that may have waited for a migration to end; see `Core._too_many`."""

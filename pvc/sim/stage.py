@@ -44,6 +44,7 @@ class Stage:
         self.down = False
         self.voters = frozenset(plan.name for plan in scenario.nodes)
         self.cut_nodes: set[str] = set()
+        self.seen = (-1, -1)
         self._prepare()
         self.trace = Trace(self.cluster.witness)
         for line in self.trace.beginning():
@@ -96,6 +97,11 @@ class Stage:
             self.admin.start(vm.name, vm.on or vm.home)
 
     def _is_as_desired(self) -> bool:
+        witness = self.cluster.witness
+        news = (witness.looks, len(witness.trace))
+        if news == self.seen:
+            return False
+        self.seen = news
         states = all(self.cluster.life(vm.name).state is Domain(vm.desired) for vm in self.scenario.vms)
         return states and not self.cluster.settled()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pvc.cluster import znodes
+from pvc.cluster.commit import WRITES
 from pvc.cluster.ensemble import Client, MemoryEnsemble
 from pvc.cluster.formats import decode_domain, decode_history, decode_node
 from pvc.cluster.records import DomainRecord, History, HistoryEntry, NodeRecord
@@ -149,15 +150,19 @@ class Witness:
 
     def written(self, session: int, ops: Sequence[Op]) -> None:
         """A multi was applied."""
+        records = [op for op in ops if isinstance(op, WRITES) and op.path.count("/") == 2]
+        if not records:
+            return  # as with a keepalive
         actor = self.actor(session)
-        for op in ops:
+        for op in records:
+            parent, _, name = op.path.rpartition("/")
             match op:
-                case (Create() | Set()) if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
-                    self._domain_written(op.path.rpartition("/")[2], op.data, ops, actor)
-                case (Create() | Set()) if op.path.startswith(f"{znodes.NODES}/") and op.path.count("/") == 2:
-                    self._node_written(op.path.rpartition("/")[2], op.data, actor)
-                case Delete() if op.path.startswith(f"{znodes.DOMAINS}/") and op.path.count("/") == 2:
-                    self._domain_gone(op.path.rpartition("/")[2], actor)
+                case (Create() | Set()) if parent == znodes.DOMAINS:
+                    self._domain_written(name, op.data, ops, actor)
+                case (Create() | Set()) if parent == znodes.NODES:
+                    self._node_written(name, op.data, actor)
+                case Delete() if parent == znodes.DOMAINS:
+                    self._domain_gone(name, actor)
 
     def _domain_written(self, uuid: str, data: bytes, ops: Sequence[Op], actor: Actor) -> None:
         record, before = decode_domain(uuid, data), self.domains.get(uuid)
