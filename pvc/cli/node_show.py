@@ -83,7 +83,8 @@ def info(name: str, form: str) -> None:
     from pvc.cli.words import node_json, node_pairs
 
     with access().cluster() as cluster:
-        one, records = cluster.node(name), list(cluster.snapshot().records())
+        one, snapshot = cluster.node(name), cluster.snapshot()
+    one, records = snapshot.nodes.get(name, one), list(snapshot.records())
     owned = sorted(record.name for record in records if record.life.owner == name)
     coming = sorted(record.name for record in records if record.life.target == name)
     home = sorted(record.name for record in records if record.life.home == name)

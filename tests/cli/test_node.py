@@ -88,6 +88,10 @@ def test_a_word_that_a_node_is_off_is_typed_and_kept(pvc, world):
     world.small.power_off("hv2")
     world.small.ensemble.advance(60)
     world.quiet(3)
+    (held,) = [line for line in pvc("node", "info", "hv2").out.splitlines() if line.startswith("fenced by")]
+    by = json.loads(pvc("node", "info", "hv2", "-o", "json").out)["node"]["fence"]["by"]
+    assert f"{by}, evidence since " in held
+    assert held.endswith(", 0 shots; each step: pvc node history hv2")
     assert pvc("node", "fence", "hv2", "--no-wait", typed="hv2\n").out.splitlines()[-1] == "hv2 will be shot."
     assert pvc("node", "fence", "hv2", "--yes", "--timeout", "0").code == 1  # it is ordered already
     shown = pvc("node", "fence", "hv2", "--confirm-off", "--dry-run")
@@ -106,7 +110,8 @@ def test_a_test_of_the_devices_says_who_could_fence_whom(pvc, world):
     world.idles = [lambda: daemons_answer(world, "hv1", "hv2", "hv3", works=False)]
     shown = pvc("node", "fence-test", "hv2")
     assert (shown.code, shown.out.splitlines()[1].split()[:4]) == (1, ["hv2", "hv1", "ipmi", "silent"])
-    assert "it could not be fenced from hv1, hv3" in pvc("node", "list").out
+    for look in (("node", "list"), ("node", "info", "hv2"), ("status",)):
+        assert "it could not be fenced from hv1, hv3" in pvc(*look).out
     world.idles = [lambda: daemons_answer(world, "hv1", "hv2", "hv3", works=True)]
     found = pvc("node", "fence-test", "-o", "json")
     assert (found.code, [one["works"] for one in json.loads(found.out)["tests"]]) == (0, [True] * 6)
