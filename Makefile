@@ -6,6 +6,8 @@ VENV        := .venv
 BIN         := $(VENV)/bin
 # It holds the path of this directory: a virtual environment does not survive a move.
 STAMP       := $(VENV)/.ready-for
+# What must be there before it: all that tests need, unless somebody only wants a look.
+PREPARED    := packages
 EXTRAS      := test,check,lint
 
 # Further options for pytest, as in: make test PYTEST_OPTIONS='-x -k store'
@@ -15,7 +17,7 @@ WORKERS         ?= 2
 SHARED          := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab lab-down lab-packages deb-packages libvirt-python test test-long lint properties oldest demo record deb try-packages explore sim check check-full diagrams clean
+.PHONY: help setup packages lab lab-down lab-packages deb-packages demo-packages libvirt-python test test-long lint properties oldest demo record deb try-packages explore sim check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
@@ -44,7 +46,8 @@ properties: setup  ## the property tests alone, with far more examples
 oldest: setup libvirt-python  ## the quick tests with the versions of Debian 12
 	PVC_LIBVIRT="$$(pkg-config --exists libvirt 2>/dev/null && echo libvirt-python==9.0.0)" $(BIN)/tox run -q -e debian12 -- $(SHARED) --quick $(PYTEST_OPTIONS)
 
-demo: setup  ## a story on a simulated cluster: VMs start, move and come back when nodes die; no root, no ZooKeeper
+demo: demo-packages  ## a story on a simulated cluster: VMs start, move and come back when nodes die; no root, no ZooKeeper
+	@$(MAKE) --silent PREPARED= $(STAMP)
 	@$(BIN)/pvc sim demo
 
 record: setup  ## record the demo again: docs/demo.svg and docs/demo.txt
@@ -90,6 +93,9 @@ lab-packages:
 deb-packages:
 	@tools/install-debian.sh deb
 
+demo-packages:
+	@tools/install-debian.sh demo
+
 # Built from source: only where libvirt's headers are. Where they are not, the tests that need it say so.
 libvirt-python: lab-packages $(STAMP)
 	@$(BIN)/python -c 'import libvirt' 2>/dev/null || ! pkg-config --exists libvirt 2>/dev/null || \
@@ -99,7 +105,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-$(STAMP): pyproject.toml | packages
+$(STAMP): pyproject.toml | $(PREPARED)
 	@tools/check-python.sh $(PYTHON)
 	[ "$$(cat $@ 2>/dev/null)" = '$(CURDIR)' ] || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'

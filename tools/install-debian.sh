@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that setting up and testing need: only missing ones, so it is quick when run again.
 # Without root or without apt it says loudly what is missing and goes on: the tests then name what could not run.
-# Usage: install-debian.sh [lab|deb]. With "lab" also what the lab needs, and whatever is tried on real libvirt and QEMU; with "deb"
-# also what builds and tries the Debian packages.
+# Usage: install-debian.sh [lab|deb|demo]. With "lab" also what the lab needs, and whatever is tried on real libvirt and QEMU; with "deb"
+# also what builds and tries the Debian packages; with "demo" only what a virtual environment needs.
 set -eu
 
 packages="
@@ -54,6 +54,7 @@ systemd
 systemd-container
 util-linux
 "
+[ "${1:-}" != demo ] || packages="python3-venv"
 [ "${1:-}" != lab ] || packages="$packages $lab_packages"
 [ "${1:-}" != deb ] || packages="$packages $deb_packages"
 
