@@ -11,6 +11,9 @@ from pvc.fsm.views import DomainView, Life
 TAKES_OVER = {(Job.shutdown, Job.destroy), (Job.migrate, Job.abort)}
 """A job that may be ordered while another is in flight: it makes an end of it."""
 
+ENDS = {Domain.stop: (Want.stop, Want.shutdown), Domain.disable: (Want.disable,), Domain.place: (Want.start,)}
+"""What has to be wanted for a VM to come to a state by itself."""
+
 
 def blame(block: Block, move: Move, life: Life) -> str:
     """Who runs what, against what is written: every model asks this."""
@@ -42,8 +45,8 @@ def blame_wish(move: Move, life: Life) -> str:
         return "a VM was removed that nobody wanted removed"
     assert isinstance(move.view, DomainView)
     by_itself = move.view.stays_off and move.row.trigger == "ended"
-    if life.state in (Domain.stop, Domain.disable) and old.want is Want.start and old.state is not Domain.conflict and not by_itself:
-        return "a VM that is wanted up was left off"
+    if old.want not in ENDS.get(life.state, (old.want,)) and not by_itself:
+        return f"a VM that is wanted {old.want} was brought to {life.state}"
     return ""
 
 

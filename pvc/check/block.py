@@ -72,12 +72,11 @@ def bounded(life: Life) -> Life:
     """The same record without what no guard reads in this state.
 
     The epoch only ever grows, and names of operations do not matter. Whether restarts are left is asked both ways at every decision, so
-    they need no counting. A VM that is off forgets what was wanted of it, because every way out writes it anew; and ``started`` empties the
-    list of avoided targets.
+    they need no counting. Once a VM is off it does not matter any more in whose time; and ``started`` empties the list of avoided targets.
     """
     life = replace(life, epoch=0, op_id=None, restarts=0)
     if life.state in OFF:
-        life = replace(life, want=Want.stop, request=Request.none)
+        life = replace(life, want=Want.stop if life.want is Want.shutdown else life.want, request=Request.none)
     if life.state not in (Domain.start, Domain.migrate):
         life = replace(life, avoid=())
     if life.phase not in (Migration.accepted, Migration.moving):

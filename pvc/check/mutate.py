@@ -25,7 +25,7 @@ from pvc.fsm.states import By, Handover
 
 MOVES = frozenset({"start", "stop", "migrate", "resolve_keep"})
 ENDS = frozenset({"start", "shutdown", "disable", "undefine", "restart", "resolve_keep"})
-RESOLVES = frozenset({"start", "stop", "resolve_keep", "resolve_stop"})
+RESOLVES = frozenset({"start", "stop", "disable", "resolve_keep", "resolve_stop"})
 """What admins say in worlds where they say little; a conflict never comes up, and without a word for it the tables would be unsound."""
 MOST = 2  # a world that grows beyond so many times its size is given up
 

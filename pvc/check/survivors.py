@@ -16,6 +16,7 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
                 "domain reboot: wanted up", "domain overdue 1: guest is here", "domain overdue 2: guest is here",
                 "domain ask_again: guest runs here", "domain go_home 1: wanted up", "domain go_home 2: wanted up",
                 "domain evacuate: wanted up",
+                "domain cleared 3: wanted up", "domain cleared 6: wanted up",
                 "domain relocate: wanted up", "domain call_off: not handed over yet", "domain migrate_failed: not handed over yet",
                 "domain everywhere: guest is here", "domain recover 4: wanted up", "migration begin: not called off",
                 "migration wake: the guest is paused here", "migration yield: the guest is paused here",
@@ -107,7 +108,8 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
                 "domain go_home 2: no job in flight",
                 "domain evacuate: no job in flight", "domain relocate: no job in flight", "domain halt: no job but a shutdown in flight",
                 "domain overdue 1: no job but a shutdown in flight", "domain ended 1: no job in flight",
-                "migration begin: no job in flight", "domain cleared 1: no job in flight",
+                "migration begin: no job in flight", "domain cleared 1: no job in flight", "domain cleared 2: no job in flight",
+                "domain cleared 3: no job in flight",
             }
         ),
     ),
@@ -133,6 +135,11 @@ SURVIVORS: tuple[tuple[str, frozenset[str]], ...] = (
         "A home that cannot take the VM at this moment does no harm, because nothing starts anywhere without the guards of `start` "
         "and `claim`. But an admin who names a node that is down, or too small, is better told now.",
         frozenset({"domain move 1: choice fits"}),
+    ),
+    (
+        "A VM that is placed where it does not fit is not claimed there, and `replace` chooses again. But no write should say what the "
+        "next one has to correct.",
+        frozenset({"domain cleared 6: choice fits"}),
     ),
     (
         "A guest that a job of this node is about to end would be reported as a conflict all the same, and the conflict is cleared "
