@@ -16,6 +16,7 @@ import click
 from pvc.cli.access import Access
 from pvc.cli.screen import say
 from pvc.client.cluster import Cluster
+from pvc.cluster.store import Store
 from pvc.errors import PvcError, UsageProblem, unknown
 from pvc.sim.cluster import SimCluster
 from pvc.sim.scenario import Step
@@ -24,7 +25,7 @@ from pvc.sim.stage import Stage
 from pvc.sim.verbs import VERBS
 from pvc.sim.witness import Broken
 
-PVC = ("node", "vm", "hold", "status", "events", "fsm")
+PVC = ("node", "vm", "hold", "status", "events", "fsm", "doctor", "plan")
 """Commands of `pvc` that are understood here as they are."""
 SHORT = {
     "power-on": "power_on", "power-off": "power_off", "cut": "net_cut", "heal": "net_heal", "crash": "daemon_crash",
@@ -36,8 +37,8 @@ OWN = ("advance", "watch", "save", "help", "quit", "exit")
 TIME = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 SHOWN = ("record", "guest_start", "guest_handover", "guest_end", "power", "fence", "session")
-SHOWS = ("list", "info", "explain", "history", "show")
-"""Commands whose whole answer is told; of others it is the last line, because what follows is told anyway."""
+SHOWS = ("list", "info", "explain", "history", "dump", "--dry-run", "-h", "--help")
+"""Words that ask for an answer, all of which is told; of a command on a VM or node it is the last line: what follows is told anyway."""
 SURE = (["vm", "stop"], ["vm", "undefine"], ["node", "flush"])
 """Commands that would ask first."""
 HELP = """\
@@ -100,8 +101,8 @@ class Shell:
         from pvc.cli.main import main
 
         at, aside, yes = self.stage.now, StringIO(), ["--yes"] if words[:2] in SURE else []
-        access = SimAccess("simulated:2181", who="admin", simulated=self.stage.cluster)
-        brief = self.watching and not set(words) & {*SHOWS, "-h", "--help"}
+        access = SimAccess("simulated:2181", make_store=self._no_servers, who="admin", simulated=self.stage.cluster)
+        brief = self.watching and words[0] in ("vm", "node") and not set(words) & set(SHOWS)
         with redirect_stdout(aside if brief else self.out):
             main.main([*words, *yes], "pvc", standalone_mode=False, obj=access)
         for line in aside.getvalue().splitlines()[-1:]:
@@ -110,6 +111,9 @@ class Shell:
         do = "_".join(words[:2])
         if plain and do in VERBS:
             self._record(at, do, dict(zip((*VERBS[do].needs, *VERBS[do].may), plain, strict=False)))
+
+    def _no_servers(self, options: object) -> Store:
+        raise PvcError("a simulated ensemble has no servers to connect to")
 
     def _step(self, do: str, values: list[str]) -> None:
         verb = VERBS[do]

@@ -22,6 +22,16 @@ def test_commands_and_faults_happen_in_virtual_time_and_are_told():
     assert "hv2 is switched on" not in told.output
 
 
+def test_an_answer_is_told_whole_and_a_command_in_a_line():
+    told = shell("status", "doctor", "events", "plan fail hv2", "vm stop vm1 --dry-run", "vm stop vm1").output
+    assert "3 of 3 nodes answer: 3 run" in told
+    assert "a lost node is suspected after" in told
+    assert told.count("boot -> start") >= 4
+    assert "vm2" in told.partition("$ plan fail hv2")[2]
+    assert "is possible. Nothing was changed." in told
+    assert told.rstrip().endswith("vm1 is off (stop).")
+
+
 def test_what_was_done_is_saved_as_a_scenario_that_tells_the_same(tmp_path):
     file = tmp_path / "mine.json"
     told = shell("define vm9 hv2", "vm start vm9", "vm stop vm1", "kill vm2", "advance 20s", "bmc hv3 silent", f"save {file}")
