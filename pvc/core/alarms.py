@@ -133,11 +133,20 @@ class Alarms:
         return [domain_key(record.uuid) for record in mine]
 
     def _node(self, name: str) -> KnownNode:
-        return self.known.nodes.setdefault(name, KnownNode())
+        known = self.known.nodes.get(name)
+        if known is None:
+            known = self.known.nodes[name] = KnownNode()
+        return known
+
+    def _domain(self, uuid: str) -> KnownDomain:
+        known = self.known.domains.get(uuid)
+        if known is None:
+            known = self.known.domains[uuid] = KnownDomain()
+        return known
 
     def _of(self, key: str) -> KnownDomain | KnownNode:
         kind, _, name = key.partition(" ")
-        return self._node(name) if kind == "node" else self.known.domains.setdefault(name, KnownDomain())
+        return self._node(name) if kind == "node" else self._domain(name)
 
     def _say(self, sentence: str) -> None:
         self.answers.append(e.Say(sentence))

@@ -38,6 +38,10 @@ class Local:
     job: Job = Job.none
 
 
+LOCALS = {(guest, job): Local(guest, job) for guest in Guest for job in Job}
+"""All of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the policy of a VM, and the time that has passed, add to the facts."""

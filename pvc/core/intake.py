@@ -140,7 +140,7 @@ class Intake(Alarms):
             case e.Inventory(guests=guests, jobs=jobs, claimed=claimed):
                 known.inventory = True
                 for uuid in (*guests, *jobs):
-                    known.domains.setdefault(uuid, KnownDomain())
+                    self._domain(uuid)
                 for uuid, domain in known.domains.items():
                     domain.job = jobs.get(uuid, Job.none)
                     domain.ours = domain.ours or uuid in claimed
@@ -153,13 +153,13 @@ class Intake(Alarms):
                     domain.guest = Guest.unknown
                 return ()
             case e.GuestSeen(uuid=uuid, guest=guest, by_itself=by_itself):
-                domain = known.domains.setdefault(uuid, KnownDomain())
+                domain = self._domain(uuid)
                 domain.by_itself = by_itself
                 self._guest_is(domain, guest)
                 self._attend()
                 return [domain_key(uuid), node_key(self.me)]
             case e.JobDone(uuid=uuid, job=job, guest=guest, trouble=trouble):
-                domain = known.domains.setdefault(uuid, KnownDomain())
+                domain = self._domain(uuid)
                 domain.trouble = trouble
                 domain.answered = domain.answered or job is Job.create
                 if domain.job is job and job is not Job.shutdown:

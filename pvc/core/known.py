@@ -17,7 +17,7 @@ from pvc.cluster.records import (
     Unreadable,
 )
 from pvc.core.brakes import another_shot, just_regained, minority, unshootable
-from pvc.core.facts import Local, NodeFacts, Options, Self, Watch
+from pvc.core.facts import LOCALS, Local, NodeFacts, Options, Self, Watch
 from pvc.core.policy import Ranking, preferring, rank, with_recorded
 from pvc.core.settings import Settings
 from pvc.fsm.states import Daemon, Domain, Fence, Guest, Job, Power, Request
@@ -36,9 +36,6 @@ UNHEARD_STARTS = 3
 
 AGAIN = (Domain.boot, Domain.start, Domain.restart, Domain.shutdown, Domain.destroy)
 """States after which a VM may have to be placed anew."""
-
-
-_LOCALS = {(guest, job): Local(guest, job) for guest in Guest for job in Job}
 
 
 @dataclass(slots=True)
@@ -62,7 +59,7 @@ class KnownDomain:
     @property
     def local(self) -> Local:
         """The observations, in the form that decisions are made from."""
-        return _LOCALS[self.guest, self.job]
+        return LOCALS[self.guest, self.job]
 
 
 @dataclass(slots=True)
@@ -89,10 +86,18 @@ class KnownNode:
     resting: bool = False
     switched: int = 0  # how often this daemon has switched it on again
     braked: str = ""  # why it was last said not to be shot
+    facts: NodeFacts | None = None  # as it was last shown
     ticket: int | None = None
     refused: int | None = None
     due: bool = False
     wait: str = ""
+
+    def shown(self, record: NodeRecord | NodeOutline, alive: bool) -> NodeFacts:
+        """The node in the form that decisions are made from; the same object as long as it is so."""
+        facts = self.facts
+        if facts is None or facts.life is not record.life or facts.alive is not alive or facts.boot != record.boot:
+            facts = self.facts = NodeFacts(record.life, alive, record.boot)
+        return facts
 
     def begin_anew(self) -> None:
         """Nobody suspects it any more: what was done about it concerns no later fence."""
@@ -127,11 +132,8 @@ class Known:
         """The nodes whose records can be read, in the form that decisions are made from."""
         if self.held is not None:
             return self.held
-        return {
-            name: NodeFacts(node.record.life, name in self.alive, node.record.boot)
-            for name, node in self.nodes.items()
-            if isinstance(node.record, NodeRecord | NodeOutline)
-        }
+        nodes = ((name, node, node.record) for name, node in self.nodes.items())
+        return {name: node.shown(one, name in self.alive) for name, node, one in nodes if isinstance(one, (NodeRecord, NodeOutline))}
 
     def records(self) -> Iterator[DomainRecord]:
         """The VMs whose records can be read."""
