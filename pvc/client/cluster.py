@@ -231,7 +231,7 @@ class Cluster:
     def wait_until(self, name: str, goal: Goal, show: Show | None = None, timeout_s: float | None = None) -> str:
         """Wait until a VM is as this goal says."""
         record = self.domain(name)
-        verdict = self.waiting.for_domain(record, goal, show=show, timeout_s=timeout_s)
+        verdict = self.waiting.for_domain(record, goal, show=show, timeout_s=timeout_s, late="not what is waited for")
         return _ended(verdict, record.name)
 
     def wait_for_shot(self, told: Told, show: Show | None = None, timeout_s: float | None = None) -> str:

@@ -76,8 +76,11 @@ class Waiting:
         show: Show | None = None,
         timeout_s: float | None = None,
         progress: ShowProgress | None = None,
+        late: str = "it goes on",
     ) -> Verdict:
-        """Wait until this goal judges a record of at least this version, and tell what has followed `before`; raises TimedOut."""
+        """Wait until this goal judges a record of at least this version, and tell what has followed `before`; raises TimedOut, which says
+        `late`.
+        """
         name, uuid = before.name, before.uuid
         path, teller = znodes.domain(uuid), Teller(self.reader, uuid, show, before.request) if show else None
         far = () if progress is None or before.life.owner is None else (znodes.progress(before.life.owner),)
@@ -85,7 +88,7 @@ class Waiting:
         with self.watching(path, *far):
             for event in self.events(timeout_s, show):
                 if event is None:
-                    raise TimedOut(f"{name} is still {state}: it goes on", f"pvc vm info {name}")
+                    raise TimedOut(f"{name} is still {state}: {late}", f"pvc vm info {name}")
                 if isinstance(event, Changed) and event.path in far and progress is not None:
                     _tell_progress(event, uuid, op_id, progress)
                 if not isinstance(event, Changed) or event.path != path:

@@ -253,6 +253,11 @@ def test_wait_refuses_what_never_comes(pvc, web1, what):
     assert pvc("vm", "wait", web1, "--for", what).code == 2
 
 
+def test_wait_that_lasts_too_long_says_what_there_is_instead(pvc, web1):
+    done = pvc("vm", "wait", web1, "--for", "state=start", "--timeout", "5")
+    assert (done.code, done.err) == (4, "web1 is still stop: not what is waited for\nNext: pvc vm info web1\n")
+
+
 def test_wait_sees_a_vm_go(pvc, world, web1):
     assert pvc("vm", "wait", web1, "--for", "state=stop").code == 0
     world.idles = [lambda: world.client().undefine(web1)]
