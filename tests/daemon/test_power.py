@@ -36,10 +36,11 @@ def tool(tmp_path, monkeypatch):
 
 
 def answers(tmp_path, *lines):
-    """A script that gives these answers to questions about the status, one after the other, the last one for ever."""
+    """A script that accepts orders, and gives these answers to questions about the status, one after the other, the last one for ever."""
     (tmp_path / "answers").write_text("".join(f"{line}\n" for line in lines))
     return (
-        'case "$*" in *status) head -n 1 answers; [ $(wc -l < answers) -gt 1 ] && sed -i 1d answers; exit 0;; esac'
+        'case "$*" in *status) head -n 1 answers; [ $(wc -l < answers) -gt 1 ] && sed -i 1d answers; exit 0;;'
+        ' *off) echo "Chassis Power Control: Down/Off";; *on) echo "Chassis Power Control: Up/On";; esac'
     )
 
 
@@ -117,6 +118,18 @@ def test_a_machine_may_take_a_while_to_go_off(tool, tmp_path, switch):
     folder = tool(answers(tmp_path, "Chassis Power is on", "Chassis Power is on", "Chassis Power is off"))
     assert switch.ask(Effect.power_off).reading is Power.off
     assert calls(folder) == ["off", "status", "status", "status", "status"]
+
+
+def test_a_device_that_took_the_order_and_then_says_nothing_for_a_moment_is_asked_again(tool, tmp_path, switch):
+    folder = tool(answers(tmp_path, "", "Chassis Power is off"))
+    assert switch.ask(Effect.power_off).reading is Power.off
+    assert calls(folder) == ["off", "status", "status", "status"]
+
+
+def test_a_device_that_took_no_order_and_says_nothing_is_given_up_at_once(tool, switch):
+    folder = tool("exit 1")
+    assert switch.ask(Effect.power_off).reading is Power.silent
+    assert calls(folder) == ["off", "status"]
 
 
 def test_a_machine_is_switched_on(tool, tmp_path, switch):
