@@ -82,8 +82,10 @@ def servers(hosts: tuple[str, ...], tls: "Tls | None" = None) -> "Iterator[Findi
         yield Finding(PROBLEM, "quorum", words, "start the ensemble")
     elif serving and not any(mode in ("leader", "standalone") for mode, _ in modes.values()) and serving == len(hosts):
         yield Finding(PROBLEM, "quorum", f"{words}, and none of them leads", "look at the ensemble's logs")
-    elif len(hosts) % 2 == 0 or len(hosts) == 1:
-        yield Finding(WARNING, "quorum", f"{words}; {len(hosts)} survive no better than {len(hosts) - 1 or 1}", "run 3 or 5 servers")
+    elif len(hosts) == 1:
+        yield Finding(WARNING, "quorum", f"{words}; without it nothing is decided", "run 3 or 5 servers, and list them all")
+    elif len(hosts) % 2 == 0:
+        yield Finding(WARNING, "quorum", f"{words}; {len(hosts)} survive no better than {len(hosts) - 1}", "run 3 or 5 servers")
     else:
         yield Finding(FINE, "quorum", words)
 

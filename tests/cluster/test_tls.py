@@ -95,3 +95,7 @@ def test_a_stranger_on_either_side_is_not_served(secure, client, ca):
         probe.store.start(probe, timeout_s=2)
     assert probe.events == []
     gc.collect()
+
+
+def test_the_documents_name_what_debians_server_does_not_find_by_itself():
+    assert f"netty-%s.jar' {' '.join(PARTS)})" in (Path(__file__).parents[2] / "docs/operations.md").read_text()
