@@ -9,8 +9,8 @@ from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core import events as e
 from pvc.core.known import Known, KnownDomain, KnownNode
 from pvc.core.waits import Spell, domain_wait, fence_wait
-from pvc.fsm.states import Domain, Flush, Job, Request
-from pvc.fsm.views import Life
+from pvc.fsm.states import Daemon, Domain, Flush, Job, Request
+from pvc.fsm.views import Life, Node
 
 WAITING = (Domain.place, Domain.start, Domain.boot)
 """States in which a VM may wait for room."""
@@ -125,7 +125,12 @@ class Alarms:
     def _waits_for_room(self, life: Life, leaving: bool) -> bool:
         """Whether it may wait for a place; a guest that runs here needs one only when it leaves."""
         settled = life.state is Domain.start and life.owner == self.me and not leaving and life.request is not Request.home
-        return life.state in WAITING and not settled
+        return (life.state in WAITING or self._is_off(life.owner)) and not settled
+
+    def _is_off(self, name: Node | None) -> bool:
+        """Whether this node is proven off: a VM that it owns waits for room in whatever state it was."""
+        record = self.known.nodes[name].record if name in self.known.nodes else None
+        return isinstance(record, NodeRecord) and record.life.daemon is Daemon.fenced
 
     def _waiting_to_move(self) -> list[str]:
         """The own VMs that may have waited for a migration to end; see `Core._too_many`."""

@@ -229,7 +229,7 @@ class Core(Intake):
         if moves:
             chosen = moves[0].row.chooses or HOME_FITS in moves[0].row.guards
         else:
-            chosen = record is not None and record.life.state in WAITING and ranking.full
+            chosen = record is not None and ranking.full and (record.life.state in WAITING or self._is_off(record.life.owner))
         if not chosen or known.measured:
             return False
         if not known.measuring:

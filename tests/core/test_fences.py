@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from pvc.cluster.records import FenceMethod, Fencing
+from pvc.cluster.records import FenceMethod, Fencing, NodeStats
 from pvc.core import events as e
 from pvc.core.settings import Settings
 from pvc.core.waits import fence_wait
-from pvc.fsm.states import Daemon, Effect, Fence, Power
+from pvc.fsm.states import Daemon, Domain, Effect, Fence, Migration, Power
 from pvc.fsm.views import NodeLife
-from tests.core.test_core import CONFIG, UUID, braked, fires, node, vm, waits, working
+from tests.core.test_core import CONFIG, UUID, braked, fires, measures, node, vm, waits, working
 
 SETTINGS = Settings()
 
@@ -232,3 +232,19 @@ def test_a_node_that_was_stopped_may_have_disarmed_its_watchdog():
     lost(core)
     (wait,) = [name for name in waits(guarded(core, daemon=Daemon.stop)) if "reset" in name]
     assert fires(core.on(e.Due(wait))) == []
+
+
+@pytest.mark.parametrize("state", [Domain.start, Domain.boot, Domain.restart, Domain.destroy, Domain.migrate])
+def test_what_a_dead_node_owned_is_recovered_once_there_is_room_in_whatever_state_it_was(state):
+    core = working()
+    full = {name: NodeStats(memory_free_mib=100) for name in ("hv1", "hv2")}
+    core.on(e.Measured(full))
+    lost(core)
+    held(core, Fence.proven, Daemon.fenced)
+    phase = Migration.asked if state is Domain.migrate else Migration.none
+    known = vm(state, owner="hv3", target="hv2" if state is Domain.migrate else None, phase=phase)
+    core.on(e.Measured(full))
+    assert triggers(core.on(e.DomainSeen(UUID, known, 9))) == []
+    core.on(e.Due("hv1 measured"))
+    assert measures(core.on(e.StatsSeen(NodeStats(memory_free_mib=100)))) == [("hv1", "hv2")]
+    assert triggers(core.on(e.Measured(full | {"hv2": NodeStats(memory_free_mib=4000)}))) == ["recover"]
