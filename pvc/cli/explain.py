@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pvc.core.policy import Ranking
 
 YES = Cell("yes", "green")
+NEXT_HEADS = ("NEXT", "LEADS TO", "BY", "WITHIN", "AS SOON AS")
 
 
 @click.command("explain")
@@ -126,7 +127,8 @@ def explain_node(name: str, form: str) -> None:
 def loss_words(moved: int, left: Sequence[str]) -> str:
     """What the loss of a node would mean."""
     if not left:
-        return f"all {moved} of its VMs that are wanted up fit elsewhere." if moved else "no VM depends on it."
+        fit = "the one VM of it that is wanted up fits" if moved == 1 else f"all {moved} of its VMs that are wanted up fit"
+        return f"{fit} elsewhere." if moved else "no VM depends on it."
     return f"no room for {len(left)} of {moved + len(left)} VMs: {', '.join(left)}."
 
 
@@ -170,7 +172,9 @@ def _tell_next(coming: "Sequence[Next]", since: str, nothing: str) -> None:
         _say(nothing)
     rows = [(one.trigger, f"-> {one.dest}", one.who, _when(one, since), "; ".join(one.conditions) or "at once") for one in coming]
     if rows:
-        print_table(("NEXT", "LEADS TO", "BY", "WITHIN", "AS SOON AS"), rows, "", ("WITHIN",))
+        columns = [0, 1, 2, 3, 4] if any(row[3] for row in rows) else [0, 1, 2, 4]
+        heads, *shown = [[row[number] for number in columns] for row in (NEXT_HEADS, *rows)]
+        print_table(heads, shown, "", ("WITHIN",))
         say("")
 
 

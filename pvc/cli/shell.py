@@ -122,6 +122,8 @@ class Shell:
             raise UsageProblem(
                 f"{do} needs {', '.join(verb.needs) or 'nothing'}", f"{do.replace('_', '-')} {' '.join(map(str.upper, verb.needs))}"
             )
+        if do == "hold":
+            values = [{"on": "true", "off": "false"}.get(value, value) for value in values]
         said = dict(zip(fields, map(_value, values), strict=False))
         step = {"at": round(self.stage.now, 3), "do": do, **said}
         vms = [*self.said["vms"], *({"name": vm.name, "home": vm.life.home} for vm in self.stage.cluster.witness.domains.values())]

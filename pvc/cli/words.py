@@ -162,7 +162,8 @@ def node_note(node: NodeNow) -> str:
     if not isinstance(record, Unreadable) and not node.alive and record.life.daemon is Daemon.run:
         notes.append("it does not answer")
     if isinstance(record, NodeRecord) and record.life.fence is not Fence.none:
-        notes.append(f"{record.fence.reason} (since {since(record.fence.since)})" if record.fence.reason else f"held by {record.life.by}")
+        why, at = record.fence.reason.rstrip("."), since(record.fence.since)
+        notes.append(f"{why} (since {at})" if why else f"held by {record.life.by}")
     if node.alive and node.stats is not None and not node.stats.libvirt:
         notes.append("its libvirt does not answer")
     if word := waits_for_word(node):

@@ -28,7 +28,7 @@ def node_plan(cluster: Cluster, name: str, trigger: str) -> Plan:
         blockers.append("it does not answer, and only its own daemon can empty it")
     if trigger == "ready":
         away = sorted(one.name for one in snapshot.records() if one.life.home == name and one.life.owner not in (None, name))
-        return Plan((f"{name}: it takes VMs again, and calls home {', '.join(away) or 'none'}",), tuple(blockers))
+        return Plan((f"{name}: it takes VMs again, and calls {', '.join(away) or 'no VM'} home",), tuple(blockers))
     if snapshot.config.value.hold.on:
         blockers.append("the cluster is held: pvc hold off")
     going = leaving(name, snapshot)

@@ -23,10 +23,11 @@ def test_commands_and_faults_happen_in_virtual_time_and_are_told():
 
 
 def test_an_answer_is_told_whole_and_a_command_in_a_line():
-    told = shell("status", "doctor", "events", "plan fail hv2", "vm stop vm1 --dry-run", "vm stop vm1").output
+    told = shell("status", "doctor", "events", "plan fail hv2", "hold on", "hold off", "vm stop vm1 --dry-run", "vm stop vm1").output
     assert "3 of 3 nodes answer: 3 run" in told
     assert "a lost node is suspected after" in told
     assert told.count("boot -> start") >= 4
+    assert "cannot be played" not in told
     assert "vm2" in told.partition("$ plan fail hv2")[2]
     assert "is possible. Nothing was changed." in told
     assert told.rstrip().endswith("vm1 is off (stop).")
@@ -56,6 +57,7 @@ def test_what_was_done_is_saved_as_a_scenario_that_tells_the_same(tmp_path):
         ("vm migrate vm1 hv1", "cannot migrate"),
         ("advance soon", "soon is no time"),
         ("vm start 'vm1", "this cannot be read"),
+        ("hold maybe", "neither true nor false"),
         ("save", "save needs a file"),
     ],
 )
