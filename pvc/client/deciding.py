@@ -80,10 +80,13 @@ def plan(trigger: str, record: DomainRecord, snapshot: Snapshot, target: str | N
         return Plan((), blockers(trigger, record, snapshot, target))
     life = RULES.after(move)
     assert isinstance(life, Life)
-    state = f"{record.life.state} -> {life.state}" if life.state is not record.life.state else f"it stays {life.state}"
     fields = {"want": "wanted", "owner": "owner", "target": "target", "home": "home", "request": "asked"}
     changed = [f"{word} {getattr(life, name)}" for name, word in fields.items() if getattr(life, name) != getattr(record.life, name)]
-    return Plan((f"{record.name}: {', '.join([state, *changed])}", move.row.why))
+    if life.state is not record.life.state:
+        return Plan((f"{record.name}: {', '.join([f'{record.life.state} -> {life.state}', *changed])}", move.row.why))
+    asked = (life.want, life.request) != (record.life.want, record.life.request)
+    until = f"; it is {life.state} until {life.owner} has acted on that" if life.owner and asked else ""
+    return Plan((f"{record.name}: {', '.join(changed)}{until}", move.row.why))
 
 
 def blockers(trigger: str, record: DomainRecord, snapshot: Snapshot, target: str | None = None) -> tuple[str, ...]:
