@@ -17,7 +17,7 @@ WORKERS         ?= 2
 SHARED          := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab lab-down lab-packages deb-packages demo-packages libvirt-python test test-long lint properties oldest demo record deb try-packages explore sim check check-full diagrams clean
+.PHONY: help setup packages lab lab-down lab-packages deb-packages demo-packages libvirt-python test test-long lint properties oldest demo record deb try-packages explore explore-fresh sim check check-full diagrams clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
@@ -27,7 +27,7 @@ setup: packages $(STAMP)  ## missing Debian packages (as root) and a .venv with 
 test: setup libvirt-python lint  ## set up, also what the lab needs, then every test, the quick ones first
 	$(BIN)/pytest $(SHARED) $(PYTEST_OPTIONS)
 
-test-long: setup libvirt-python  ## what takes minutes each and every other run leaves out: rare faults on the lab, at the default times too (as root)
+test-long: setup libvirt-python  ## what takes minutes and every other run leaves out (as root for the lab)
 	$(BIN)/pytest --long $(PYTEST_OPTIONS)
 
 lab: setup libvirt-python  ## bring up three hosts on this machine, with real guests (as root); see docs/lab.md
@@ -63,6 +63,9 @@ sim: explore
 
 explore: setup  ## simulated clusters under everything that may befall them, PVC_SEEDS of them; every row of the tables has to fire
 	$(BIN)/pvc sim explore --nodes 3-5 --vms 4-12 --seeds $${PVC_SEEDS:-20000} --jobs 2 --cover
+
+explore-fresh: setup  ## the same for PVC_SECONDS, with seeds that nobody has played before; they are told
+	$(BIN)/pvc sim explore --nodes 3-5 --vms 4-12 --seeds 1000000 --time $${PVC_SECONDS:-150} --jobs 2
 
 check: setup  ## prove the state machines: every interleaving of a small cluster
 	$(BIN)/pvc fsm check

@@ -9,7 +9,7 @@ from tests.lab.holds import Switchover
 from tests.lab.record import REACH_S
 from tests.lab.stage import Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.marathon]
+pytestmark = pytest.mark.lab
 LEFT_MIB = 25
 
 

@@ -1,4 +1,4 @@
-"""What can befall a node, its daemon, its device and its fencer, beyond what every run tries: rows of docs/fault-matrix.md."""
+"""What can befall a node, its daemon, its device and its fencer, beyond test_fencing and test_recovery: rows of docs/fault-matrix.md."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.lab.admin import PATIENCE_S
 from tests.lab.stage import Stage
 from tests.lab.ward import RECOVERY_S, SHORT, Ward
 
-pytestmark = [pytest.mark.lab, pytest.mark.marathon]
+pytestmark = pytest.mark.lab
 IN_ITS_OWN_TIME = 20
 """Keepalives: far more than dead time and saving throws together."""
 
@@ -134,6 +134,7 @@ def test_a_node_that_reaches_everything_but_zookeeper(ward):
 # -- Devices -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.marathon
 def test_a_device_that_accepts_orders_and_does_nothing(ward):
     """No proof, no recovery, however often it says yes. When it works again, so does the fence."""
     ward.up("web", ward.victim)
@@ -248,6 +249,7 @@ def test_a_fencer_that_dies(ward_for, reach, times):
     ward.settles()
 
 
+@pytest.mark.marathon
 def test_a_fencer_that_dies_in_the_middle_of_a_recovery(ward):
     """Some VMs were given away and some not: the rest follows, and none twice."""
     names = [f"web{number}" for number in range(6)]

@@ -11,7 +11,7 @@ from lab.watch import Watcher
 from pvc.fsm.states import Fence
 from tests.lab.ward import SHORT, Ward, dead_s
 
-pytestmark = [pytest.mark.lab, pytest.mark.marathon]
+pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")

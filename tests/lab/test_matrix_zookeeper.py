@@ -1,4 +1,4 @@
-"""What can befall ZooKeeper and the network, beyond what every run tries: rows of docs/fault-matrix.md."""
+"""What can befall ZooKeeper and the network, beyond test_outages: rows of docs/fault-matrix.md."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.lab.admin import PATIENCE_S
 from tests.lab.stage import Stage
 from tests.lab.ward import RECOVERY_S
 
-pytestmark = [pytest.mark.lab, pytest.mark.marathon]
+pytestmark = pytest.mark.lab
 LONG_S = 100
 
 
@@ -29,7 +29,7 @@ def sessions(ward):
     return dict(ward.ledger()._alive)
 
 
-@pytest.mark.parametrize("seconds", [18, LONG_S])
+@pytest.mark.parametrize("seconds", [18, pytest.param(LONG_S, marks=pytest.mark.marathon)])
 def test_the_whole_ensemble_is_away(ward, seconds):
     """For three dead times, and for longer than any: no guest is touched, nobody is shot, and no session is lost but by the ensemble."""
     for number, host in enumerate(ward.lab.hosts):
@@ -117,6 +117,7 @@ def _has_refused(ward, name):
     return "pvcd" not in ward.lab[name].running() or ward.said(name, "cluster")
 
 
+@pytest.mark.marathon
 def test_a_link_that_loses_a_third(ward_for):
     """Of what the node sends, and of what it is sent: nobody is shot, and nothing moves."""
     ward = ward_for(keepalive_interval="5", session_timeout="20", boot_grace="180")
