@@ -110,7 +110,7 @@ class Reader:
         paths = [znodes.CONFIG, *map(znodes.node, names), *measured, *map(znodes.domain, uuids)]
         found = self.store.read_many(paths)
         nodes = {name: _node(name, znode, alive, found) for name in names if (znode := found[znodes.node(name)])}
-        nodes = {name: replace(node, unfenceable_from=_unfenceable_from(name, nodes, found)) for name, node in nodes.items()}
+        nodes |= {name: replace(nodes[name], unfenceable_from=testers) for name, testers in _unfenceable_from(nodes, found).items()}
         vms = {uuid: Seen(decode_domain(uuid, znode.data), znode.version) for uuid in uuids if (znode := found[znodes.domain(uuid)])}
         return Snapshot(_config(found[znodes.CONFIG]), nodes, vms)
 
@@ -181,14 +181,16 @@ def readable(seen: Seen[Vm] | None, name: str) -> Seen[DomainRecord]:
     return Seen(record, seen.version)
 
 
-def _unfenceable_from(name: str, nodes: Mapping[str, NodeNow], found: Mapping[str, Znode | None]) -> tuple[str, ...]:
-    testers = []
+def _unfenceable_from(nodes: Mapping[str, NodeNow], found: Mapping[str, Znode | None]) -> dict[str, tuple[str, ...]]:
+    """The nodes whose devices others found not to work, and who did."""
+    testers: dict[str, set[str]] = {}
     for tester, node in nodes.items():
         znode = found.get(znodes.device_tests(tester))
-        tests = None if znode is None or not node.alive or tester == name else decode_tests(tester, znode.data)
-        if isinstance(tests, DeviceTests) and any(one.node == name and not one.works for one in tests.results):
-            testers.append(tester)
-    return tuple(sorted(testers))
+        tests = decode_tests(tester, znode.data) if znode is not None and node.alive else None
+        for one in tests.results if isinstance(tests, DeviceTests) else ():
+            if not one.works and one.node in nodes and one.node != tester:
+                testers.setdefault(one.node, set()).add(tester)
+    return {name: tuple(sorted(some)) for name, some in testers.items()}
 
 
 def _config(znode: Znode | None) -> Seen[ClusterConfig]:

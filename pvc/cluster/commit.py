@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from pvc.cluster.store import Absent, Check, Create, Delete, NotConnected, Op, Set, Store, Znode
 
-
 WRITES = (Create, Set, Delete)
 
 

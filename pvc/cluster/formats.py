@@ -38,7 +38,7 @@ from pvc.fsm.domain import OWNED
 from pvc.fsm.states import Domain, Kind, Migration
 from pvc.fsm.views import Life, NodeLife
 
-KEPT, KEPT_HISTORIES = 512, 64
+KEPT, KEPT_HISTORIES = 4096, 64
 """How many records are kept as they were last read: what was just written is read again at once, by a simulator for every daemon."""
 
 Plain = TypeVar("Plain", Boot, ClusterConfig, HistoryEntry, NodeStats)
