@@ -71,7 +71,7 @@ def explore(
     sizes = Sizes(_range(nodes, USUAL.nodes, "nodes"), _range(vms, USUAL.vms, "vms"), USUAL.seconds if hours is None else 3600 * hours)
     first = int(time.time()) if first is None else first
     if not as_json:
-        say(f"Seeds {first} to {first + seeds - 1}.")
+        say(f"Seeds {first} to {first + seeds - 1}." if limit_s is None else f"Seeds from {first}, for {limit_s:g} s.")
     began, rows, broken, played = time.monotonic(), Counter[tuple[str, int]](), list[Outcome](), 0
     virtual_s = 0.0
     with _outcomes(range(first, first + seeds), sizes, jobs) as outcomes:

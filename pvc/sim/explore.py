@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from re import sub
+from traceback import format_tb
 
 from pvc.fsm.tables import TABLES
+from pvc.sim.kinds import Said
 from pvc.sim.mending import ATTEND_S, restless
 from pvc.sim.scenario_file import scenario_of
-from pvc.sim.schedule import USUAL, Said, Schedule, Sizes
+from pvc.sim.schedule import USUAL, Schedule, Sizes
 from pvc.sim.stage import Stage
 from pvc.sim.witness import Broken
 
@@ -47,6 +49,8 @@ def play(said: Said, seed: int, until: float | None = None) -> Outcome:
         _play(stage, until)
     except (Broken, AssertionError) as error:
         outcome.broken = str(error) or repr(error)
+    except Exception as error:  # whatever the product raises is told with its seed, and is no end of the sweep
+        outcome.broken = "\n".join([f"{type(error).__name__}: {error}", *format_tb(error.__traceback__)[-3:]])
     if stage is not None:
         outcome.at, outcome.rows = stage.now, stage.cluster.laws.rows
     return outcome

@@ -11,8 +11,8 @@ from typing import Any
 
 from pvc.cluster.records import DomainRecord
 from pvc.fsm.states import Daemon, Domain, Want
+from pvc.sim.kinds import Said
 from pvc.sim.scenario_file import scenario_of
-from pvc.sim.schedule import Said
 from pvc.sim.stage import Line, Stage
 
 QUIET_S = 120.0

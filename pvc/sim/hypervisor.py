@@ -171,7 +171,11 @@ class SimHypervisor:
             self.clock.after(EVENT_S, "no libvirt", lambda: self._tell(e.JobDone(uuid, job, Guest.unknown)))
             return
         self.jobs[uuid] = job
-        self.libvirtd.call(lambda: self._begin(uuid, effect, life, self._ending(uuid, job)))
+        done = self._ending(uuid, job)
+        if effect is Effect.create and not self._can_create(uuid):  # the XML is read before libvirtd is called, which may hang
+            self.libvirtd.call(done)
+        else:
+            self.libvirtd.call(lambda: self._begin(uuid, effect, life, done))
 
     def _begin(self, uuid: str, effect: Effect, life: Life, done: Callable[[], None]) -> None:
         libvirtd, job = self.libvirtd, JOBS[effect]
@@ -181,8 +185,6 @@ class SimHypervisor:
             libvirtd.abort(uuid, done)
         elif effect is Effect.shutdown:
             libvirtd.shutdown(uuid)
-            done()
-        elif effect is Effect.create and not self._can_create(uuid):
             done()
         elif effect is Effect.discard and libvirtd.guest(uuid) is Guest.running:
             done()  # an order to drop a copy never stops a guest that runs

@@ -90,8 +90,8 @@ class Laws:
                 self._may_take(name, guard, before, after, actor)
             elif guard in VICTIMS:
                 self._is_gone(name, getattr(before, VICTIMS[guard]), explanation)
-        if explanation.row.trigger == "shoot":
-            self._may_shoot(name, actor)
+        if explanation.row.trigger == "shoot" and isinstance(before, NodeLife):
+            self._may_shoot(name, actor, before.ordered)
         elif explanation.row.trigger == "flushed" and (guests := self.world.machines[name].libvirtd.guests):
             self._wrong(f"{name} is flushed, and holds {', '.join(map(self.witness.name, guests))}")
 
@@ -115,20 +115,22 @@ class Laws:
         elif machine is not None and machine.on and machine.boot == record.boot:
             self._wrong(f"{name}: '{explanation.row.trigger}' although {node} is on, under the boot that was given for dead")
 
-    def _may_shoot(self, node: str, actor: Actor) -> None:
+    def _may_shoot(self, node: str, actor: Actor, ordered: bool) -> None:
         ensemble = self.cluster.ensemble
         znode = ensemble.read(znodes.CONFIG)
         config = None if znode is None else decode_config(znode.data)
         if ensemble.read(znodes.alive(node)) is not None:
             self._wrong(f"{actor.name} shoots {node}, which holds its session")
+        now, settings, last = self.cluster.now, self.cluster.settings, self.shot.get(node)
+        self.shot[node] = now
+        if ordered:
+            return  # an operator has looked, and did not want to wait
         if isinstance(config, ClusterConfig) and config.hold.on:
             self._wrong(f"{actor.name} shoots {node}, although the hold is on")
-        now, settings, last = self.cluster.now, self.cluster.settings, self.shot.get(node)
         if now < self.declared.get(node, 0.0) + settings.throws_s - EARLY_S:
             self._wrong(f"{actor.name} shoots {node} before its saving throws are over")
         if last is not None and now < last + settings.fence_retry_s - EARLY_S:
             self._wrong(f"{actor.name} shoots {node} {now - last:.1f} s after the last shot")
-        self.shot[node] = now
 
     # ---- a guest starts where its record says so
 

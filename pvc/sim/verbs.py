@@ -250,6 +250,7 @@ VERBS: dict[str, Verb] = {
     "libvirtd_thaw": Verb(ONE_NODE, _libvirtd("thaw")),
     "vm_poweroff": Verb(ONE_VM, _guest_dies(by_itself=True)),
     "shutdown_heed": Verb(ONE_VM, _obeys(True)),
+    "node_fence": _node_command("order_shot"),
     "node_remove": _node_command("remove_node"),
     "vm_enable": _vm_command("enable"),
     "vm_stay": _vm_command("stay"),

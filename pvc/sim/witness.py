@@ -6,7 +6,7 @@ the machines, whatever any daemon believes.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pvc.cluster import znodes
@@ -168,11 +168,13 @@ class Witness:
         record, before = decode_domain(uuid, data), self.domains.get(uuid)
         if not isinstance(record, DomainRecord):
             return
+        told = _told(znodes.history(uuid), ops)
+        if actor.by is None and told is not None:
+            actor = replace(actor, trigger=told.trigger)  # of an admin only the history says what was asked
         self.domains[uuid] = record
         self.world.by_hand.discard((str(record.life.owner), uuid))  # an admin keeps it: from now on it is PVC's
         for reader in self.readers:
             reader.domain_written(before, record, actor)
-        told = _told(znodes.history(uuid), ops)
         if told is not None:
             self._moved("vm", record.name, told.source, told.dest, told.trigger, told.who, told.machine, told.why, record.life)
         self.check(uuid)

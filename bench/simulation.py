@@ -1,0 +1,154 @@
+"""How fast the simulator is, in one process: short scenarios, schedules as `pvc sim explore` draws them, long bad weather, a large cluster.
+
+Run it as ``python bench/simulation.py [PART…]``; without parts, all of them. Counted is processor time, so others on the computer disturb
+less; compare the ratios. Of several runs of the same, the best counts, with the worst beside it.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import process_time
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from pvc.sim.cluster import SimCluster
+from pvc.sim.explore import play
+from pvc.sim.scenario import Scenario
+from pvc.sim.scenario_file import read_scenario
+from pvc.sim.schedule import Schedule, Sizes
+from pvc.sim.verdict import run
+
+SCENARIOS = Path(__file__).parent.parent / "tests" / "scenarios"
+SHORT_S = 200.0
+"""A scenario that lasts no longer is short."""
+SEEDS = range(100, 112)
+ROUNDS = 3
+
+
+def main(parts: list[str]) -> None:
+    """Run the parts that are named, or all."""
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        sys.exit(f"no part called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    for name in parts or PARTS:
+        print(f"\n== {name}", flush=True)
+        for line in PARTS[name]():
+            print(line, flush=True)
+
+
+def timed(what: Callable[[], float]) -> tuple[float, float, float]:
+    """Processor seconds of the best and of the worst run, and what a run returns: the virtual seconds that went by in it."""
+    took, virtual_s = [], 0.0
+    for _ in range(ROUNDS):
+        began = process_time()
+        virtual_s = what()
+        took.append(process_time() - began)
+    return min(took), max(took), virtual_s
+
+
+def rates(count: int, what: str, virtual_s: float, best: float, worst: float) -> str:
+    """So many of these per second of processor time, and virtual seconds with them."""
+    slow = f"at worst {count / worst:.1f} and {virtual_s / worst:,.0f}"
+    return f"{count / best:8.1f} {what} and {virtual_s / best:9,.0f} virtual seconds per second ({slow})"
+
+
+# ---- short scenarios
+
+
+def scenarios() -> Iterator[str]:
+    """Every file of tests/scenarios that is short, played and judged."""
+    short = [one for path in sorted(SCENARIOS.glob("*.json")) if (one := read_scenario(path)).end <= SHORT_S]
+
+    def all_of_them() -> float:
+        return sum(_judged(scenario) for scenario in short)
+
+    best, worst, virtual_s = timed(all_of_them)
+    yield f"{len(short)} files, {sum(len(one.nodes) for one in short) / len(short):.1f} nodes each"
+    yield rates(len(short), "scenarios", virtual_s, best, worst)
+
+
+def _judged(scenario: Scenario) -> float:
+    verdict = run(scenario)
+    assert verdict.passed, f"{scenario.path}: {verdict.failures}"
+    return scenario.end
+
+
+# ---- schedules
+
+
+def schedules() -> Iterator[str]:
+    """What `make explore` plays: something every half to eight seconds, for four minutes, and then all has to come to rest."""
+    sizes = Sizes((3, 4, 5), tuple(range(4, 13)))
+    yield from _played([Schedule(seed, sizes) for seed in SEEDS])
+
+
+def chaos() -> Iterator[str]:
+    """An hour of faults and commands on three nodes with four VMs: something every 4, 15 and 60 seconds on average, and nothing at all."""
+    for gap_s in (4.0, 15.0, 60.0):
+        some = [Schedule(seed, Sizes((3,), (4,), 3600.0)) for seed in (1, 2, 3)]
+        for schedule in some:
+            schedule.gap_s = gap_s
+        yield f"something every {gap_s:g} s"
+        yield from _played(some)
+    yield "nothing happens"
+    cluster = settled(3, 4)
+    best, worst, virtual_s = timed(lambda: _quiet(cluster, 3600.0))
+    yield f"{'':31}{virtual_s / best:10,.0f} virtual seconds per second ({virtual_s / worst:,.0f} at worst)"
+
+
+def _played(schedules: list[Schedule]) -> Iterator[str]:
+    said, kinds = [(schedule.scenario(), schedule.seed) for schedule in schedules], Counter[str]()
+
+    def all_of_them() -> float:
+        outcomes = [play(one, seed) for one, seed in said]
+        kinds.update(outcome.kind for outcome in outcomes if outcome.broken)
+        return sum(outcome.at for outcome in outcomes)
+
+    best, worst, virtual_s = timed(all_of_them)
+    steps = sum(len(one["steps"]) for one, _ in said)
+    yield rates(len(said), "schedules", virtual_s, best, worst) + f", {steps / len(said):.0f} steps each"
+    yield from (f"         BROKEN: {kind}" for kind in kinds)
+
+
+# ---- a large cluster
+
+
+def large() -> Iterator[str]:
+    """100 nodes with 2,000 VMs: begun, at rest, and with a node without power, against real time."""
+    began = process_time()
+    cluster = settled(100, 2000)
+    took = process_time() - began
+    yield f"{cluster.now:8.1f} s until all run, in {took:.1f} s: {cluster.now / took:.1f} times real time"
+    for what, act in (("at rest", lambda: None), ("a node loses its power", lambda: cluster.power_off("hv7"))):
+        act()
+        began = process_time()
+        cluster.run(120.0)
+        took = process_time() - began
+        yield f"{120.0:8.1f} s, {what}, in {took:.1f} s: {120.0 / took:.1f} times real time"
+    assert all(cluster.life(f"vm{number}").owner != "hv7" for number in range(2000)), "not everything was recovered"
+
+
+def settled(nodes: int, vms: int) -> SimCluster:
+    """A cluster in which everything runs."""
+    cluster = SimCluster(nodes, memory_mib=65536)
+    cluster.run_until(cluster.all_run)
+    cluster.run(10.0)
+    for number in range(vms):
+        cluster.define(f"vm{number}", f"hv{number % nodes + 1}")
+        cluster.admin.start(f"vm{number}")
+    cluster.run(60.0)
+    assert not cluster.settled()
+    return cluster
+
+
+def _quiet(cluster: SimCluster, seconds: float) -> float:
+    cluster.run(seconds)
+    return seconds
+
+
+PARTS = {"scenarios": scenarios, "schedules": schedules, "chaos": chaos, "large": large}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
