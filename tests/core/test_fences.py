@@ -6,9 +6,10 @@ import pytest
 
 from pvc.cluster.records import FenceMethod, Fencing, NodeStats
 from pvc.core import events as e
+from pvc.core.facts import NodeFacts, roles
 from pvc.core.settings import Settings
 from pvc.core.waits import fence_wait
-from pvc.fsm.states import Daemon, Domain, Effect, Fence, Migration, Power
+from pvc.fsm.states import By, Daemon, Domain, Effect, Fence, Guest, Migration, Power
 from pvc.fsm.views import NodeLife
 from tests.core.test_core import CONFIG, UUID, braked, fires, measures, node, vm, waits, working
 
@@ -102,6 +103,39 @@ def test_the_proof_of_a_fencer_that_is_gone_is_adopted_at_once():
 def test_shots_that_prove_nothing_are_repeated_ever_more_slowly():
     life = NodeLife(Daemon.unfenced, fence=Fence.failed, by="hv1")
     assert [fence_wait("hv3", life, tries, SETTINGS)[1] for tries in (1, 2, 3, 6, 50)] == [30, 60, 120, 600, 600]
+
+
+def test_a_dead_node_is_shot_after_its_saving_throws_and_not_before():
+    core = working()
+    core.on(e.PowerRead("hv3", lost(core), Power.on))
+    core.on(e.ConfigSeen(CONFIG, 2))
+    core.known.session_is_old = True
+    answers = held(core, Fence.throws, Daemon.dead)
+    ((throws, seconds),) = [(name, after) for name, after in waits(answers).items() if "throws" in name]
+    assert seconds == SETTINGS.throws_s == 15
+    assert "shoot" not in triggers(answers)
+    assert triggers(core.on(e.Due(throws))) == ["shoot"]
+
+
+def test_nodes_that_are_proven_off_count_for_no_majority():
+    core = working(("hv1", "hv2", "hv3", "hv4", "hv5"))
+    core.on(e.ConfigSeen(CONFIG, 2))
+    core.known.session_is_old = True
+    core.on(e.DomainSeen(UUID, vm(owner="hv3"), 3))
+    core.on(e.AliveSeen(frozenset({"hv1", "hv2"})))
+    assert "only 2 of 5 nodes answer" in core.known.brake("hv3")
+    for name in ("hv4", "hv5"):
+        held(core, Fence.proven, Daemon.fenced, by="hv2", name=name)
+    core.known.settling = False
+    assert core.known.brake("hv3") == ""
+
+
+@pytest.mark.parametrize(
+    ("daemon", "by", "recovers"), [(Daemon.fenced, "hv1", True), (Daemon.unfenced, "hv1", False), (Daemon.fenced, "hv2", False)]
+)
+def test_who_holds_the_fence_of_a_node_that_is_proven_off_recovers_and_nobody_else(daemon, by, recovers):
+    nodes = {"hv1": NodeFacts(NodeLife(Daemon.run), True), "hv3": NodeFacts(NodeLife(daemon, fence=Fence.proven, by=by), False)}
+    assert bool(roles("hv1", vm(owner="hv3").life, Guest.absent, nodes, caretaker=False) & By.FENCER) is recovers
 
 
 def test_one_node_is_shot_at_a_time():
@@ -229,9 +263,10 @@ def test_the_time_of_a_watchdog_is_counted_anew_whenever_the_fence_was_anothers(
 
 def test_a_node_that_was_stopped_may_have_disarmed_its_watchdog():
     core = working()
-    lost(core)
+    core.on(e.PowerRead("hv3", lost(core), Power.silent))
     (wait,) = [name for name in waits(guarded(core, daemon=Daemon.stop)) if "reset" in name]
     assert fires(core.on(e.Due(wait))) == []
+    assert "prove" not in triggers(core.on(e.Due("hv3 absent 1 long")))
 
 
 @pytest.mark.parametrize("state", [Domain.start, Domain.boot, Domain.restart, Domain.destroy, Domain.migrate])
