@@ -91,13 +91,16 @@ class ProgressLine:
 
     def __call__(self, told: "Leaving") -> None:
         """Show it."""
-        from pvc.client.moving import percent, words
+        from pvc.client.moving import parts, percent, words
 
         if narrates():
             done = BAR * percent(told) // 100
-            line = f"{self.name}: [{'#' * done}{'.' * (BAR - done)}] {words(told)}"
+            line = f"{self.name}: [{'#' * done}{'.' * (BAR - done)}] "
+            room, said = width() - 1 - len(line), parts(told)
+            while len(said) > 1 and len(", ".join(said)) > room:  # a part goes whole
+                said.pop()
             erase()
-            sys.stdout.write(line[: width() - 1])
+            sys.stdout.write((line + ", ".join(said))[: width() - 1])
             sys.stdout.flush()
         elif self.clock() >= self.next_at:
             self.next_at = self.clock() + LINE_S

@@ -24,12 +24,16 @@ def converges(told: Leaving) -> bool:
 
 def words(told: Leaving) -> str:
     """The same in one line."""
-    parts = [f"{percent(told)} % migrated", f"{told.rate_mib_s:.0f} MiB/s"]
+    return ", ".join(parts(told))
+
+
+def parts(told: Leaving) -> list[str]:
+    """The same piece by piece, what matters most first."""
+    found = [f"{percent(told)} % migrated", f"{told.rate_mib_s:.0f} MiB/s"]
     left = eta_s(told)
     if not converges(told):
-        parts.append(f"not converging, pass {told.iteration}")
+        found.append(f"not converging, pass {told.iteration}")
     elif left is not None:
-        parts.append(f"{left:.0f} s left" if told.iteration <= 1 else f"pass {told.iteration}, {left:.0f} s left")
-    parts += [f"guest slowed by {told.throttle} %"] if told.throttle else []
-    parts += [f"expected to stand still for {told.downtime_ms} ms"] if told.downtime_ms else []
-    return ", ".join(parts)
+        found.append(f"{left:.0f} s left" if told.iteration <= 1 else f"pass {told.iteration}, {left:.0f} s left")
+    found += [f"guest slowed by {told.throttle} %"] if told.throttle else []
+    return [*found, f"libvirt expects {told.downtime_ms} ms of standstill"] if told.downtime_ms else found

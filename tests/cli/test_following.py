@@ -25,6 +25,7 @@ def test_a_terminal_shows_one_line_again_and_again(terminal, capsys):
     assert "web1: [##################......] 75 % migrated" in out
     assert "\n" not in out
     assert all(len(part) < 60 for part in out.split("\r\x1b[K"))
+    assert out.endswith("100 % migrated, 500 MiB/s"), "what does not fit is left out as a whole"
     following.narrate("web1: migrate -> start")
     assert capsys.readouterr().out.endswith("web1: migrate -> start\n")
 

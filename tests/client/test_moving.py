@@ -17,7 +17,7 @@ TOLD = Leaving("00000000-0000-4000-8000-000000000000", "op-1", 4.0, 4000, 1000, 
 def test_percent_rate_and_what_is_left_are_told():
     assert words(TOLD) == "75 % migrated, 500 MiB/s, 2 s left"
     later = words(replace(TOLD, iteration=3, downtime_ms=140))
-    assert later == "75 % migrated, 500 MiB/s, pass 3, 2 s left, expected to stand still for 140 ms"
+    assert later == "75 % migrated, 500 MiB/s, pass 3, 2 s left, libvirt expects 140 ms of standstill"
 
 
 def test_one_that_does_not_converge_is_said_not_to():
