@@ -22,6 +22,8 @@ log = logging.getLogger("pvcd")
 WORKERS = 4
 APART_S = 1.0
 """Between the two readings that make a proof."""
+VOUCHED_S = 120.0
+"""So long a device that was asked whose it is gets orders; power that matters is read at least twice as often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Device:
     wanted: str | None
 
     def is_another_machines(self) -> bool:
-        """Whether it says so itself. Asked each time, for the self-test may be to come, and an address may have changed hands since."""
+        """Whether it says so itself: the self-test may be to come, and an address may have changed hands since."""
         if fault := stranger(self.fencer, self.wanted):
             log.error("the fence device of %s is not believed: %s", self.node, fault)
         return bool(fault)
@@ -58,6 +60,7 @@ class PowerPool:
     ) -> None:
         self._access_of, self._report = access_of, report
         self._entitled, self._distrusted, self._guid_of, self._apart_s = entitled, distrusted, guid_of, apart_s
+        self._vouched: dict[str, float] = {}
         self._closing = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS, "power")
 
@@ -92,7 +95,7 @@ class PowerPool:
         return self._switched(device, effect is Effect.power_on, access.settle_s)
 
     def _switched(self, device: Device, on: bool, settle_s: float) -> Power:
-        if device.is_another_machines():
+        if not self._is_vouched_for(device) and not self._vouch(device):
             return Power.silent
         if not on and not self._entitled():
             log.warning("%s is not shot: this daemon has not heard from ZooKeeper since it was decided", device.node)
@@ -107,8 +110,22 @@ class PowerPool:
     def _reading(self, device: Device) -> Power:
         """A reading; off only when it is read twice. In between it is asked whose it is, which costs no time."""
         reading, since = device.fencer.read(), time.monotonic()
-        if reading is not Power.off:
+        if reading is Power.silent or (reading is Power.on and self._is_vouched_for(device)):
             return reading
-        if device.is_another_machines() or self._closing.wait(max(0.0, since + self._apart_s - time.monotonic())):
+        if not self._vouch(device):
             return Power.silent
-        return device.fencer.read()
+        if reading is Power.on:
+            return reading
+        return Power.silent if self._closing.wait(max(0.0, since + self._apart_s - time.monotonic())) else device.fencer.read()
+
+    def _is_vouched_for(self, device: Device) -> bool:
+        """Whether it was asked a moment ago. A reading comes before each shot, so the order itself need not wait for an answer."""
+        return time.monotonic() - self._vouched.get(device.node, -VOUCHED_S) < VOUCHED_S
+
+    def _vouch(self, device: Device) -> bool:
+        """Ask it whose it is; returns whether it may be believed."""
+        if device.is_another_machines():
+            self._vouched.pop(device.node, None)
+            return False
+        self._vouched[device.node] = time.monotonic()
+        return True

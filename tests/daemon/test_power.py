@@ -181,6 +181,23 @@ def test_a_device_of_another_machine_gets_no_order(tool, tmp_path, wanted, readi
     switch.pool.close()
 
 
+def test_an_order_waits_for_no_question_when_a_reading_has_asked_it(tool, tmp_path):
+    """Between the write that says that a node is shot and the order itself its fencer may die."""
+    folder = tool(f"{GUID}\n{answers(tmp_path, 'Chassis Power is on', 'Chassis Power is on', 'Chassis Power is off')}")
+    switch = Switch(guid_of=lambda node: "00112233445566778899aabbccddeeff")
+    assert [switch.ask(Effect.read_power).reading for _ in range(2)] == [Power.on] * 2
+    assert switch.ask(Effect.power_off).reading is Power.off
+    assert calls(folder) == ["status", "guid", "status", "off", "status", "guid", "status"]
+    switch.pool.close()
+
+
+def test_on_is_believed_of_no_other_machine_either(tool, tmp_path):
+    tool(f"{GUID}\n{answers(tmp_path, 'Chassis Power is on')}")
+    switch = Switch(guid_of=lambda node: "99112233445566778899aabbccddeeff")
+    assert switch.ask(Effect.read_power).reading is Power.silent
+    switch.pool.close()
+
+
 def test_off_is_no_proof_when_it_is_another_machine_that_is_off(tool, tmp_path):
     folder = tool(f"{GUID}\n{answers(tmp_path, 'Chassis Power is off')}")
     switch = Switch(guid_of=lambda node: "99112233445566778899aabbccddeeff")
