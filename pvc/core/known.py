@@ -188,8 +188,9 @@ class Known:
     # ---- nodes
 
     def own(self) -> Self:
-        """What this daemon knows of itself."""
-        return Self(self.joined, self.stopping, self.inventory, tuple(self._held()), tuple(self._uncalled()))
+        """What this daemon knows of itself; where libvirt says nothing, a guest may be here that no record names."""
+        held = tuple(self._held()) if self.inventory else ("guests that are not counted",)
+        return Self(self.joined, self.stopping, self.inventory, held, tuple(self._uncalled()))
 
     def _held(self) -> Iterator[str]:
         for uuid, known in self.domains.items():
@@ -209,8 +210,7 @@ class Known:
 
     def _uncalled(self) -> Iterator[str]:
         for record in self.records():
-            belongs = record.life.home == self.me and record.policy.migration is not Method.none
-            if belongs and self._will_be_away(record):
+            if record.life.home == self.me and record.policy.migration is not Method.none and self._will_be_away(record):
                 yield record.name
 
     def _will_be_away(self, record: DomainRecord) -> bool:

@@ -189,6 +189,13 @@ def test_a_wait_of_a_state_that_is_over_changes_nothing():
     assert fires(core.on(e.Due(old))) == []
 
 
+def test_a_node_is_not_flushed_while_libvirt_says_nothing():
+    core = working()
+    core.on(e.HypervisorLost())
+    assert fires(core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.flush), 9))) == []
+    assert [asked.move.row.trigger for asked in fires(core.on(e.Inventory({}, {}, frozenset())))] == ["flushed"]
+
+
 def test_a_record_that_cannot_be_read_is_said_and_left_alone_and_counts_for_the_flush():
     core = working()
     answers = core.on(e.DomainSeen(UUID, Unreadable("/domains/x", "it is no JSON", b"?"), 1))
