@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pvc.cluster import znodes
+from pvc.cluster.store import Set
 from pvc.fsm.states import Guest
 from pvc.sim import mending
 from pvc.sim.migration import Migration, Moment
@@ -66,6 +68,36 @@ def confirm_off(stage: Stage, said: Said) -> None:
     """An operator looks at a node, and gives their word when it is off."""
     if not stage.cluster.world.machines[said["node"]].on:
         stage.admin.confirm_off(said["node"], "an operator looked")
+
+
+def garble(stage: Stage, said: Said) -> None:
+    """Another program, or a hand, writes over a VM's record what is none."""
+    store, path = stage.admin.store, znodes.domain(stage.cluster.uuid(said["vm"]))
+    znode = store.read(path)
+    if znode is not None:
+        stage.garbled[path] = znode.data
+        store.multi([Set(path, b'{"v": 1, "state": "start"', znode.version)])
+
+
+def repair(stage: Stage, said: Said) -> None:
+    """An admin writes the record as it was."""
+    store, path = stage.admin.store, znodes.domain(stage.cluster.uuid(said["vm"]))
+    znode = store.read(path)
+    if znode is not None and path in stage.garbled:
+        store.multi([Set(path, stage.garbled.pop(path), znode.version)])
+
+
+def lose_watches(stage: Stage, said: Said) -> None:
+    """For a while a daemon hears of nothing that it watches, and nothing tells it so."""
+    daemon = stage.cluster.daemons.get(said["node"])
+    if daemon is not None:
+        store = daemon.store
+        store.deaf = True
+
+        def over() -> None:
+            store.deaf = False
+
+        stage.cluster.world.clock.after(said["for_s"], f"{said['node']} hears of its watches", over)
 
 
 def clock_step(stage: Stage, said: Said) -> None:

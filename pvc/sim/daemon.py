@@ -18,6 +18,7 @@ from pvc.cluster.node_changes import Joining, keepalive
 from pvc.cluster.records import FenceMethod, Fencing, NodeStats
 from pvc.cluster.records import Machine as MachineFacts
 from pvc.cluster.store import Broken, Connection, Event, NotConnected, Op, OutcomeUnknown, StoreError
+from pvc.cluster.watches import Key
 from pvc.core import events as e
 from pvc.core.decide import RULES, Rules
 from pvc.errors import NotFound
@@ -48,6 +49,14 @@ class DaemonStore(MemoryStore):
         super().__init__(ensemble, session_timeout_s)
         self.node = node
         self.unanswered: Callable[[], object] = lambda: None
+        self.deaf = False
+        self.missed = False
+
+    def notify(self, key: Key) -> None:
+        """A watch has fired; while this is lost on the way, only a look by the way finds out."""
+        self.missed = self.missed or self.deaf
+        if not self.deaf:
+            super().notify(key)
 
     def multi(self, ops: Sequence[Op]) -> tuple[int, ...]:
         """Write, all or nothing."""
@@ -259,6 +268,8 @@ class SimDaemon:
         except StoreError:
             return  # not joined, or fenced: the agent learns of both from the store itself
         self.agent.put(e.StatsSeen(stats))
+        if self.store.missed:
+            self.store.refresh()  # always done; where no watch was lost it finds nothing
 
 
 def _facts(machine: Machine) -> MachineFacts:

@@ -112,7 +112,7 @@ class Laws:
         record, machine = self.witness.nodes.get(node), self.world.machines.get(node)
         if record is None or record.life.daemon is not Daemon.fenced:
             self._wrong(f"{name}: '{explanation.row.trigger}' before {node} is fenced")
-        elif machine is not None and machine.on and machine.boot == record.boot:
+        elif machine is not None and machine.on and machine.boot == record.boot and node not in self.world.liars:
             self._wrong(f"{name}: '{explanation.row.trigger}' although {node} is on, under the boot that was given for dead")
 
     def _may_shoot(self, node: str, actor: Actor, ordered: bool) -> None:

@@ -24,11 +24,14 @@ class Mood(Enum):
     """It reads the power truly and takes orders, and does nothing."""
     stuck = "stuck"
     """It says on, whatever is."""
+    stranger = "stranger"
+    """Another device answers at its address: a daemon compares its GUID, and asks and orders nothing of it."""
     lies = "lies"
     """It says off, whatever is. Nothing can be proven by such a device, and PVC assumes that there is none."""
 
 
-ANSWER_S = {Mood.works: (0.05, 0.3), Mood.slow: (3.0, 8.0), Mood.deaf: (0.05, 0.3), Mood.stuck: (0.05, 0.3), Mood.lies: (0.05, 0.3)}
+ANSWER_S = {Mood.works: (0.05, 0.3), Mood.slow: (3.0, 8.0), Mood.deaf: (0.05, 0.3), Mood.stuck: (0.05, 0.3)}
+ANSWER_S |= {Mood.stranger: (0.05, 0.3), Mood.lies: (0.05, 0.3)}
 SILENCE_S = 10.0
 """After how long a fence device that does not answer is given up."""
 
@@ -47,8 +50,10 @@ class Bmc:
 
     def reads_on(self) -> bool | None:
         """What it says of the power; None when it says nothing."""
-        if self.mood is Mood.silent:
+        if self.mood in (Mood.silent, Mood.stranger):
             return None
+        if self.mood is Mood.lies:
+            self.machine.world.liars.add(self.machine.name)
         return self.mood is Mood.stuck or (self.mood is not Mood.lies and self.machine.on)
 
     def switch(self, on: bool) -> None:

@@ -179,6 +179,8 @@ class _Reading(Problems):
                 self.wrong(f"{where}: {field} is {said[field]!r}, and neither true nor false")
         for field in ("boot_s", "for_s"):
             self.number(said, field, where)
+        if "xml" in said and not isinstance(said["xml"], str):
+            self.wrong(f"{where}: xml is {shown(said['xml'])}, and no string")
         for field, words in STEP_WORDS.items():
             if field in said:
                 self.word(said[field], words, f"{where}: {field}")

@@ -45,6 +45,7 @@ class Stage:
         self.voters = frozenset(plan.name for plan in scenario.nodes)
         self.cut_nodes: set[str] = set()
         self.seen = (-1, -1)
+        self.garbled: dict[str, bytes] = {}
         self._prepare()
         self.trace = Trace(self.cluster.witness)
         for line in self.trace.beginning():

@@ -184,7 +184,10 @@ def _vm_command(method: str, *may: str) -> Verb:
 
 
 def _define(stage: Stage, said: Said) -> None:
-    stage.define(said["vm"], said["home"], said)
+    if "xml" in said:
+        stage.admin.define(said["xml"].encode(), said["home"])
+    else:
+        stage.define(said["vm"], said["home"], said)
 
 
 def _policy(stage: Stage, said: Said) -> None:
@@ -229,7 +232,7 @@ VERBS: dict[str, Verb] = {
     "vm_undefine": _vm_command("undefine"),
     "vm_migrate": _vm_command("migrate", "to"),
     "vm_move": _vm_command("move", "to"),
-    "vm_define": Verb(("vm", "home"), _define, GUEST, command=True),
+    "vm_define": Verb(("vm", "home"), _define, (*GUEST, "xml"), command=True),
     "vm_crash": Verb(ONE_VM, _guest_dies(by_itself=False)),
     "shutdown_hang": Verb(ONE_VM, _obeys(False)),
     "start_fail": Verb(("vm", "node", "count"), _start_fail),
@@ -261,6 +264,9 @@ VERBS: dict[str, Verb] = {
     "confirm_off": Verb(ONE_NODE, blows.confirm_off, command=True),
     "ambush": Verb(("vm", "moment", "side", "blow"), blows.ambush, ("for_s",)),
     "vm_by_hand": Verb(("vm", "node"), blows.by_hand, ("paused",)),
+    "record_garbled": Verb(ONE_VM, blows.garble),
+    "record_repaired": Verb(ONE_VM, blows.repair),
+    "watches_lost": Verb(("node", "for_s"), blows.lose_watches),
     "clock_step": Verb(("node", "by_s"), blows.clock_step),
     "mend": Verb((), blows.mend),
     "rest": Verb((), blows.rest),

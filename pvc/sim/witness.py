@@ -116,6 +116,9 @@ class Witness:
         elif after is Guest.absent and ran is not None and not self._lives(uuid):
             del self.ran[uuid]
             self.note("guest_end", f"{name} has ended on {ran}: {why}", vm=name, node=ran, why=why)
+        elif before is Guest.running is not after and (others := self.world.running(uuid)):
+            self.ran[uuid] = others[0]  # there were two
+            self.note("guest_end", f"{name} has ended on {node}, and runs on {others[0]}: {why}", vm=name, node=node, why=why)
         self.check(uuid)
 
     def _lives(self, uuid: str) -> bool:

@@ -65,6 +65,7 @@ class World:
         self.start_failures: Failures = {}
         self.migration_failures: Failures = {}
         self.by_hand: set[tuple[str, str]] = set()
+        self.liars: set[str] = set()
         self._cuts: set[frozenset[str]] = set()
 
     def add(self, name: str, **options: float) -> Machine:
@@ -127,9 +128,13 @@ class World:
             watcher.power_changed(node, on)
 
     def owned(self, uuid: str) -> list[str]:
-        """The machines on which the vCPUs of this guest run by PVC's doing: a human who works past it may start another copy."""
+        """The machines on which the vCPUs of this guest run by PVC's doing: a human who works past it may start another copy, and so does
+        a fence device that lies.
+        """
         running = self.running(uuid)
-        return [name for name in running if (name, uuid) not in self.by_hand] if self.by_hand else running
+        if not (self.by_hand or self.liars):
+            return running
+        return [name for name in running if (name, uuid) not in self.by_hand and name not in self.liars]
 
     def running(self, uuid: str) -> list[str]:
         """The machines on which the vCPUs of this guest run."""

@@ -14,6 +14,8 @@ from tests.sim.trace_judge import Judgement, judged
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "tests" / "scenarios").glob("*.json"))
+TWO_COPIES = {"row-05-wakes-after-its-device-lied"}
+"""What a lying device leads to: somebody else has to notice it."""
 SEEDS = int(os.environ.get("PVC_SCENARIO_SEEDS", "2"))
 
 
@@ -27,7 +29,8 @@ def test_a_scenario_passes_and_somebody_else_finds_nothing_wrong_with_its_trace(
     lines = []
     verdict = run(read_scenario(path), write=lines.append)
     assert not told(verdict)
-    assert not list(Judgement(lines).wrong())
+    wrong = list(Judgement(lines).wrong())
+    assert wrong if path.stem in TWO_COPIES else not wrong
 
 
 @pytest.mark.marathon
