@@ -32,7 +32,7 @@ TELLING = frozenset({"ended", "give_up", "migrate_failed", "call_off", "overdue"
 def sentence(entry: HistoryEntry) -> str:
     """One transition, for somebody who watches."""
     machine = "" if entry.machine == "domain" else f"{entry.machine} "
-    what = f"{machine}{entry.source} -> {entry.dest}" if entry.source != entry.dest else f"{entry.trigger}, it stays {machine}{entry.dest}"
+    what = f"{machine}{entry.source or '-'} -> {entry.dest}" if entry.source != entry.dest else f"{entry.trigger}, it stays {machine}{entry.dest}"
     why = f": {entry.why}" if entry.trigger in TELLING and entry.why else ""
     by = f"by {entry.who}" if entry.source == entry.dest else f"{entry.trigger} by {entry.who}"
     return f"{entry.of}: {what} ({by}){why}"

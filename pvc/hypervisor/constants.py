@@ -4,7 +4,7 @@ from types import ModuleType
 from typing import Any
 
 from pvc.hypervisor.guests import Shown
-from pvc.hypervisor.troubles import CallFailed, trouble_of
+from pvc.hypervisor.troubles import CallFailed, trouble_of, words_of
 
 STATES = ("NOSTATE", "RUNNING", "BLOCKED", "PAUSED", "SHUTDOWN", "SHUTOFF", "CRASHED", "PMSUSPENDED")
 
@@ -32,4 +32,4 @@ class Names:
         """An error of libvirt as one of ours."""
         domain = self._domains.get(error.get_error_domain(), "?")
         code = self._codes.get(error.get_error_code(), "?")
-        return CallFailed(trouble_of(domain, code), f"{error.get_error_message() or error} ({domain} {code})")
+        return CallFailed(trouble_of(domain, code), f"{words_of(str(error.get_error_message() or error))} ({domain} {code})")

@@ -3,10 +3,15 @@
 Nothing is decided from this: after every call the guest is looked at. It says what to tell, and whether a call's outcome is unknown.
 """
 
+import re
 from enum import Enum
 from typing import NamedTuple
 
 from pvc.errors import PvcError
+
+
+# The command line of a child, with its environment, before what it said: a record has room for one sentence.
+CHILD = re.compile(r"(internal error: )?Child process \(.*?\) unexpected (exit status|fatal signal) \d+: ", re.DOTALL)
 
 
 class Trouble(Enum):
@@ -54,6 +59,11 @@ RULES = (
     Rule("RPC", ("INTERNAL_ERROR", "SYSTEM_ERROR", "RPC", "NO_CONNECT"), Trouble.peer),
     Rule("REMOTE", ("INTERNAL_ERROR", "SYSTEM_ERROR", "RPC", "NO_CONNECT"), Trouble.peer),
 )  # fmt: skip
+
+
+def words_of(message: str) -> str:
+    """What libvirt said, as one line that begins with what matters."""
+    return " ".join(CHILD.sub("", message).split())
 
 
 def trouble_of(domain: str, code: str) -> Trouble:

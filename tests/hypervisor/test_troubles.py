@@ -2,7 +2,7 @@
 
 import pytest
 
-from pvc.hypervisor.troubles import RULES, Trouble, trouble_of
+from pvc.hypervisor.troubles import RULES, Trouble, trouble_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,15 @@ from pvc.hypervisor.troubles import RULES, Trouble, trouble_of
 )
 def test_an_error_has_one_class(domain, code, trouble):
     assert trouble_of(domain, code) is trouble
+
+
+def test_what_a_hook_said_is_told_without_its_command_line():
+    said = (
+        "Hook script execution failed: internal error: Child process (LC_ALL=C PATH=/usr/sbin:/usr/bin /etc/libvirt/hooks/qemu.d/pvc-claims"
+        " web1 prepare begin -) unexpected exit status 1: pvc: web1 is not let in here: it was claimed\nunder an earlier boot\n"
+    )
+    assert words_of(said) == "Hook script execution failed: pvc: web1 is not let in here: it was claimed under an earlier boot"
+    assert words_of("operation failed: domain is not running") == "operation failed: domain is not running"
 
 
 def test_the_rules_name_constants_that_libvirt_has():
