@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from pvc.errors import PvcError
 
-
 # The command line of a child, with its environment, before what it said: a record has room for one sentence.
 CHILD = re.compile(r"(internal error: )?Child process \(.*?\) unexpected (exit status|fatal signal) \d+: ", re.DOTALL)
 
