@@ -32,6 +32,7 @@ def test_a_fencer_that_dies_with_its_shot_in_flight_is_replaced(ward):
     ward.lab.bmcs[ward.victim].behave("slow", 8)
     with ward.cut(ward.victim):
         fencer = ward.reach_fence(ward.victim, Fence.shot).by
+        wait_until(lambda: ward.shots_at(ward.victim), RECOVERY_S, "the order has reached its device")
         ward.kill_daemon(fencer)
         heir = ward.recovered("web", ward.victim)
         assert ward.holders_of(ward.victim)[-2:] == [fencer, heir]
