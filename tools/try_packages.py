@@ -31,7 +31,7 @@ zookeeper = {zookeeper}
 chroot = /pvc
 keepalive_interval = 1
 fence_method = none
-libvirt_uri = test+tcp://127.0.0.1:{libvirt}/default
+libvirt_uri = qemu+tcp://127.0.0.1:{libvirt}/system
 """
 LIBVIRTD = """listen_tls = 0
 listen_tcp = 1
@@ -39,7 +39,21 @@ listen_addr = "127.0.0.1"
 tcp_port = "{libvirt}"
 auth_tcp = "none"
 """
-"""A real libvirtd, over TCP as the specification asks for; of its drivers the one for tests will do, since no guest starts here."""
+"""A real libvirtd, over TCP as the specification asks for."""
+QEMU = 'user = "root"\ngroup = "root"\nremember_owner = 0\nstdio_handler = "file"\ncgroup_controllers = []\nsecurity_driver = "none"\nnamespaces = []\n'
+"""What a machine within a machine cannot give it is not asked for."""
+GUEST = """<domain type="qemu">
+  <name>web1</name>
+  <memory unit="MiB">32</memory>
+  <vcpu>1</vcpu>
+  <os><type arch="x86_64" machine="pc">hvm</type></os>
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><memballoon model="none"/></devices>
+</domain>
+"""
+"""A real QEMU, which stays at its firmware's prompt."""
+PROCESS = "cut -d' ' -f1,22 /proc/$(cat /run/libvirt/qemu/web1.pid)/stat"
+"""The guest's process and the moment that it began."""
+HYPERVISOR = "libvirt-daemon libvirt-daemon-driver-qemu qemu-system-x86"
 CHECK = "PVCD_CONFIG_FILE=/etc/pvc/pvcd.conf pvcd --check"
 QUICK = "[Service]\nWatchdogSec=2\nRestartSec=0.2\n"
 LEFT = r"find / -xdev \( -path /srv -o -path /proc \) -prune -o \( -iname '*pvc*' -o -path /etc/libvirt/hooks \) -print"
@@ -133,6 +147,8 @@ def machine(work: Path) -> Iterator[Callable[..., str]]:
         leader = _until(lambda: _children(nspawn.pid), "the machine boots")[0]
         inside = _runner(leader)
         _until(lambda: inside("systemctl is-system-running --wait", check=False).strip() in ("running", "degraded"), "systemd has booted")
+        # nspawn puts a boot id of its own over the kernel's; who has a /proc/sys of their own, as the unit's sandbox does, sees through it.
+        inside("umount /proc/sys/kernel/random/boot_id", check=False)
         told("a fresh Debian has booted, with its own systemd")
         yield inside
     finally:
@@ -173,7 +189,7 @@ def install(inside: Callable[..., str]) -> None:
     _must(inside("pvc --version") == f"pvc {BEFORE}\n", "pvc does not say its version")
     _must("NOT SO" not in inside("pvc sim demo --pace 0"), "the demo does not end well")
     told("pvc-client: installed without the daemon, and the demo runs")
-    inside(f"apt-get install -qq --no-install-recommends libvirt-daemon /srv/before/pvc-daemon_{BEFORE}.deb")
+    inside(f"apt-get install -qq --no-install-recommends {HYPERVISOR} /srv/before/pvc-daemon_{BEFORE}.deb")
     _must(inside("pvcd --version") == f"pvcd {BEFORE}\n", "pvcd does not say its version")
     _must(_shows(inside, "ActiveState") == "inactive", "pvcd runs without a configuration")
     _must(_shows(inside, "ConditionResult") == "no", "it is not its condition that keeps pvcd from starting")
@@ -187,6 +203,7 @@ def configure(inside: Callable[..., str], zookeeper: str) -> None:
     libvirt = ensemble.free_port()
     inside("useradd --system --user-group libvirt-qemu")  # libvirtd wants it, and a package that brings much more would make it
     inside(f"cat > /srv/libvirtd.conf <<'END'\n{LIBVIRTD.format(libvirt=libvirt)}END")
+    inside(f"mkdir -p /var/log/libvirt/qemu && cat > /etc/libvirt/qemu.conf <<'END'\n{QEMU}END")
     inside("systemd-run --unit=libvirtd libvirtd --listen --config /srv/libvirtd.conf")
     inside(f"cat > /etc/pvc/pvcd.conf <<'END'\n{CONFIG.format(zookeeper=zookeeper, libvirt=libvirt)}END\nchmod 600 /etc/pvc/pvcd.conf")
     inside(f"sed -i 's,^#zookeeper = .*,zookeeper = {zookeeper}/pvc,' /etc/pvc/pvc.conf && grep -q ^zookeeper /etc/pvc/pvc.conf")
@@ -212,17 +229,25 @@ def run_it(inside: Callable[..., str]) -> None:
 
 
 def upgrade(inside: Callable[..., str]) -> None:
-    """One after the other, client first: configuration and cluster stay, and for a while their versions differ."""
+    """One after the other, client first: configuration, cluster and guests stay, and for a while their versions differ."""
+    inside(f"cat > /srv/web1.xml <<'END'\n{GUEST}END\npvc vm define /srv/web1.xml && pvc vm start web1 --timeout {DEADLINE_S}")
+    guest, history = inside(PROCESS), inside("pvc vm history web1 -o json")
     kept = inside("sha256sum /etc/pvc/pvcd.conf /etc/pvc/pvc.conf")
-    inside("systemd-run --slice=machine.slice --unit=guest sleep infinity")
     for package, version in zip(("pvc-client", "pvc-daemon"), (BEFORE, __version__), strict=True):
         inside(f"apt-get install -qq --no-install-recommends /srv/now/{package}_{__version__}.deb")
         _must(inside("pvc --version") == f"pvc {__version__}\n", "the client is not the new one")
         _must(inside("pvcd --version") == f"pvcd {version}\n", f"the daemon is not {version}")
         _until(lambda version=version: version in inside("pvc node info $(hostname) -o json"), f"the client sees a daemon of {version}")
     _must(inside("sha256sum /etc/pvc/pvcd.conf /etc/pvc/pvc.conf") == kept, "the upgrade has changed the configuration")
-    _must(inside("systemctl is-active pvcd guest") == "active\nactive\n", "something does not run after the upgrade")
-    told("upgraded, client first: configuration, cluster and what runs beside pvcd are as before")
+    _must(inside("systemctl is-active pvcd") == "active\n", "pvcd does not run after the upgrade")
+    _must(inside(PROCESS) == guest, "the guest's QEMU is another one")
+    _must(inside("pvc vm history web1 -o json") == history, "the upgrade has done something to the guest")
+    told("upgraded, client first: configuration, cluster and the running QEMU are as before")
+    inside("systemctl stop pvcd")
+    _must(inside(PROCESS) == guest, "the guest did not outlive a stop of pvcd")
+    inside(f"systemctl start pvcd && pvc vm stop web1 --yes --timeout {DEADLINE_S}")
+    _must("web1" not in inside("ls /run/libvirt/qemu"), "its guest runs on")
+    told("the guest outlives a stop of pvcd, and the new pvcd ends it when it is asked to")
 
 
 def leave(inside: Callable[..., str]) -> None:
