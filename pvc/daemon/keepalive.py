@@ -21,7 +21,8 @@ log = logging.getLogger("pvcd")
 class Keepalive:
     """Writes the node's statistics every interval while the node has joined; ``turns`` grows as long as all is well.
 
-    ``token`` gives the boot token, None before the node has joined; ``measure`` must not wait for anybody, ``seen`` may only enqueue.
+    ``token`` gives the boot token, None before the node has joined; ``measure`` must not wait for anybody, ``seen`` may only enqueue,
+    as ``gone_back``, which is told that ZooKeeper has an earlier version than was written: it has lost what it had acknowledged.
     """
 
     def __init__(
@@ -33,13 +34,16 @@ class Keepalive:
         token: Callable[[], int | None],
         measure: Callable[[int], NodeStats],
         seen: Callable[[NodeStats], None],
+        gone_back: Callable[[tuple[int, int]], None] = lambda found: None,
         tick: int = 1,
     ) -> None:
         self.turns = 0
         self._node = node
         self._store = store
         self._interval_s = interval_s
-        self._token, self._measure, self._seen = token, measure, seen
+        self._token, self._measure, self._seen, self._gone_back = token, measure, seen, gone_back
+        self.written = (0, -1)
+        """The transaction that created the statistics, 0 before it is known, and the version that was written last."""
         self._tick = tick  # of the keepalive that was written by joining
         self._version: int | None = None
         self._complaint = ""
@@ -82,12 +86,19 @@ class Keepalive:
     def _write(self, stats: NodeStats, token: int) -> None:
         if self._version is not None:
             try:
-                self._version = commit(self._store, keepalive(self._node, stats, self._version, token))
+                self._wrote(self.written[0], commit(self._store, keepalive(self._node, stats, self._version, token)))
                 return
             except Refused:
                 self._version = None  # joining anew writes one too
-        znode = self._store.read(znodes.stats(self._node))
-        self._version = commit(self._store, keepalive(self._node, stats, -1 if znode is None else znode.version, token))
+        znode = self._store.read(znodes.stats(self._node), sync=True)
+        born, version = (0, -1) if znode is None else (znode.czxid, znode.version)
+        if born and born == self.written[0] and version < self.written[1]:
+            self._gone_back((born, version))
+            return
+        self._wrote(born, commit(self._store, keepalive(self._node, stats, version, token)))
+
+    def _wrote(self, born: int, version: int) -> None:
+        self._version, self.written = version, (born, version)
 
     def _complain(self, sentence: str) -> None:
         if sentence != self._complaint:

@@ -12,7 +12,7 @@ from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.options import Options
 from pvc.cluster.records import ClusterConfig
 from pvc.cluster.store import StoreError
-from pvc.daemon.state import Remembered, objection
+from pvc.daemon.state import Remembered, objection, seen_now
 from pvc.errors import PvcError
 
 LOOK_S = 5.0
@@ -33,12 +33,11 @@ def _wrong(options: Options, node: str, before: Remembered, path: Path) -> PvcEr
     store = ZooKeeperStore(options)
     try:
         store.start(lambda event: None, LOOK_S)
-        found = store.read_many([znodes.CONFIG, znodes.boot(node)], sync=True)
-        config, boot = found.values()
+        config, boot, stats = store.read_many([znodes.CONFIG, znodes.boot(node), znodes.stats(node)], sync=True).values()
         cluster = None if config is None else decode_config(config.data)
         if not isinstance(cluster, ClusterConfig):
             return PvcError("the record of the cluster is gone from ZooKeeper", "restore it; guests run on meanwhile")
-        return objection(before, cluster.id, -1 if boot is None else boot.version, store.last_zxid, path)
+        return objection(before, seen_now(cluster.id, boot, stats, store.last_zxid), path)
     except StoreError:
         return None
     finally:

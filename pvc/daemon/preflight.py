@@ -23,7 +23,7 @@ from pvc.daemon.config import BadConfig, DaemonConfig, read_config
 from pvc.daemon.findings import Finding, Verdict
 from pvc.daemon.keys import with_port
 from pvc.daemon.preflight_fencing import FencingLook
-from pvc.daemon.state import Remembered, objection, recall
+from pvc.daemon.state import Remembered, objection, recall, seen_now
 from pvc.daemon.surroundings import HypervisorFacts, Surroundings
 from pvc.errors import PvcError
 
@@ -189,8 +189,8 @@ class Preflight:
         if config.watchdog_device is not None and config.watchdog_timeout_s < 2 * granted:
             hasty = f"it grants sessions of {granted:g} s, of which watchdog_timeout must be two or more, or a moment without it is a reset"
             self._problem("ZooKeeper", PvcError(hasty, "raise watchdog_timeout, or lower minSessionTimeout there"))
-        read = store.read_many([znodes.CONFIG, znodes.boot(config.node), znodes.alive(config.node)], sync=True)
-        found, entered, alive = read.values()
+        of_node = (path(config.node) for path in (znodes.boot, znodes.alive, znodes.stats))
+        found, entered, alive, stats = store.read_many([znodes.CONFIG, *of_node], sync=True).values()
         if found is None:
             nobody = f"there is no cluster at {config.chroot or '/'}"
             self._problem("ZooKeeper", PvcError(nobody, "run `pvc init` once, or correct zookeeper and chroot"))
@@ -205,7 +205,7 @@ class Preflight:
             self._warn(f"cluster: {cluster.hold.by} holds it ({why}): no node is shot")
         if alive is not None and isinstance(life := decode_boot(config.node, alive.data), Boot) and life.boot != boot:
             self._warn(f"cluster: a {config.node} of another kernel boot is alive: its old session, or another machine of this name")
-        remembered = Remembered(cluster.id, -1 if entered is None else entered.version, store.last_zxid)
+        remembered = seen_now(cluster.id, entered, stats, store.last_zxid)
         if not self._same(config, remembered):
             return None
         return replace(config.settings, session_timeout_s=granted), cluster, remembered
@@ -217,7 +217,7 @@ class Preflight:
         except PvcError as error:
             self._problem("state file", error)
             return False
-        wrong = objection(before, now.cluster, now.boot_version, now.zxid, config.state_file)
+        wrong = objection(before, now, config.state_file)
         if wrong is not None:
             self._problem("cluster", wrong)
             return False

@@ -11,6 +11,7 @@ import queue
 import random
 import signal
 import threading
+from dataclasses import replace
 from functools import partial
 
 from pvc.agent.agent import Agent
@@ -35,7 +36,7 @@ from pvc.daemon.power import PowerPool
 from pvc.daemon.preflight import CONNECT_TIMEOUT_S, Ready, options
 from pvc.daemon.progress import ProgressWriter
 from pvc.daemon.signals import listen
-from pvc.daemon.state import Remembered, remember
+from pvc.daemon.state import Remembered, objection, remember
 from pvc.daemon.surroundings import Calls, MakeHypervisor
 from pvc.daemon.timer import MonotonicTimer
 from pvc.daemon.watchdog import LinuxWatchdog, WatchdogKeeper
@@ -82,6 +83,7 @@ class NodeDaemon:
             token=self._token,
             measure=lambda tick: self._measure(tick, self._agent.core.known.inventory),
             seen=lambda stats: self._inbox.put(StatsSeen(stats)),
+            gone_back=self._gone_back,
         )
         self._progress = ProgressWriter(
             config.node,
@@ -226,6 +228,13 @@ class NodeDaemon:
             if number % REMEMBER_EACH == 0:
                 self._remember()
 
+    def _gone_back(self, now: tuple[int, int]) -> None:
+        """The own statistics are of an earlier version than this daemon has written."""
+        known = self._known()
+        wrong = objection(known, replace(known, stats_born=now[0], stats_version=now[1]), self._config.state_file)
+        if wrong is not None:
+            self._notices.put(f"{wrong.message}; {wrong.next_step}")
+
     def _look_back(self) -> None:
         wrong = gone_back(self._store, options(self._config), self._config.node, self._known(), self._config.state_file)
         if wrong is not None:
@@ -234,7 +243,9 @@ class NodeDaemon:
     def _known(self) -> Remembered:
         token = self._token()
         version = self._remembered.boot_version if token is None else token
-        return Remembered(self._remembered.cluster, version, self._store.last_zxid)
+        before, written = self._remembered, self._keepalive.written
+        stats = written if written[0] else (before.stats_born, before.stats_version)  # nothing was written yet
+        return Remembered(before.cluster, version, self._store.last_zxid, *stats)
 
     def _token(self) -> int | None:
         """The boot token that this daemon joined with; None before."""

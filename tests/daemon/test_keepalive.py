@@ -1,6 +1,7 @@
 """The keepalive: what it writes, and when it is well that it writes nothing."""
 
 import queue
+from copy import deepcopy
 
 import pytest
 
@@ -35,8 +36,9 @@ class Beating:
     """A keepalive whose measure is a number that a test sets."""
 
     def __init__(self, store):
-        self.load, self.token, self.seen = 1.0, 0, []
-        self.keepalive = Keepalive("hv1", store, 5.0, token=lambda: self.token, measure=self.measure, seen=self.seen.append)
+        self.load, self.token, self.seen, self.back = 1.0, 0, [], []
+        heard = {"seen": self.seen.append, "gone_back": self.back.append}
+        self.keepalive = Keepalive("hv1", store, 5.0, token=lambda: self.token, measure=self.measure, **heard)
 
     def measure(self, tick):
         return NodeStats(tick=tick, load=self.load)
@@ -102,6 +104,30 @@ def test_without_a_connection_nothing_is_kept_alive_and_that_is_well(store, beat
 def test_a_node_whose_statistics_are_gone_is_not_well(store, beating):
     store.multi([Delete(znodes.stats("hv1"), 0)])
     assert not beating.tick()
+
+
+def test_an_ensemble_that_lost_what_it_acknowledged_is_noticed_by_the_next_keepalive(ensemble, store, beating):
+    beating.tick()
+    lost = deepcopy(ensemble._tree)
+    for _ in range(3):
+        beating.tick()
+    born, version = beating.keepalive.written
+    assert (born, version) == (store.read(znodes.stats("hv1")).czxid, 4)
+    ensemble._tree = lost
+    beating.tick()
+    assert beating.back == [(born, 1)]
+    assert written(store)[1] == 1, "nothing is written over it"
+    assert beating.keepalive.written == (born, 4)
+
+
+def test_a_node_that_was_removed_and_joins_anew_has_lost_nothing(store, beating):
+    for _ in range(3):
+        beating.tick()
+    path = znodes.stats("hv1")
+    store.multi([Delete(path, 3)])
+    store.multi([Create(path, encode_stats("hv1", NodeStats(tick=1)))])
+    assert beating.tick()
+    assert (beating.back, beating.keepalive.written[1]) == ([], 1)
 
 
 def test_what_others_should_not_wait_for_is_written_at_once(store):

@@ -5,11 +5,11 @@ import pytest
 from pvc.daemon.state import Remembered, objection, recall, remember
 from pvc.errors import PvcError
 
-BEFORE = Remembered("c1", 7, 0x100)
+BEFORE = Remembered("c1", 7, 0x100, 0x20, 900)
 
 
-def against(cluster="c1", boot_version=7, zxid=0x100, before=BEFORE):
-    found = objection(before, cluster, boot_version, zxid, "/state.json")
+def against(cluster="c1", boot_version=7, zxid=0x100, before=BEFORE, stats=(0x20, 900)):
+    found = objection(before, Remembered(cluster, boot_version, zxid, *stats), "/state.json")
     return "" if found is None else str(found)
 
 
@@ -52,3 +52,19 @@ def test_a_restored_snapshot_is_noticed_by_its_transactions():
 
 def test_a_restored_snapshot_is_noticed_by_the_own_starts():
     assert "forgotten 2 starts" in against(boot_version=5, zxid=0x900)
+
+
+def test_servers_that_lost_what_they_acknowledged_are_noticed_by_the_own_keepalives():
+    """An election begins a new epoch, so their transactions count on from a higher number than any that was seen."""
+    assert "3 keepalives of this node are not there any more" in against(zxid=0x2_0000_0001, stats=(0x20, 897))
+    assert against(stats=(0x20, 901)) == ""
+
+
+@pytest.mark.parametrize("stats", [(0, -1), (0x30, 4)])
+def test_statistics_that_were_removed_or_made_anew_say_nothing(stats):
+    assert against(stats=stats) == ""
+
+
+def test_what_an_older_daemon_remembered_is_recalled(tmp_path):
+    (tmp_path / "state.json").write_text('{"cluster": "c1", "boot_version": 7, "zxid": 256}')
+    assert recall(tmp_path / "state.json") == Remembered("c1", 7, 256)
