@@ -229,15 +229,15 @@ class Known:
 
     def watch(self, name: str) -> Watch:
         """What this daemon observes of another node beyond its record."""
-        node = self.nodes[name]
+        node, lost = self.nodes[name], name not in self.alive  # whoever lives is not fenced, so nothing has to be known of that
         read = self.fencing(name).works  # where nobody can be asked, or believed, it may be on
         return Watch(
             reading=Power.off if self.is_reset(name) else node.reading if read else Power.on,
             stale=node.stale and read,
             busy=node.asked is not None,
             due=self.fence_is_due(node),
-            concerns=self._ordered(name) or self.concerns(name),
-            brake=self.brake(name),
+            concerns=lost and (self._ordered(name) or self.concerns(name)),
+            brake=self.brake(name) if lost else "",
             power_back=self.settings.power_back and node.switched < POWER_ON_TRIES,
         )
 

@@ -95,7 +95,7 @@ class Schedule:
     def _weather(self, begin: float, end: float) -> tuple[list[Said], float]:
         """What happens, and when it ends; sometimes nothing does for long, so that what takes its time can come about."""
         kinds = {kind: self.chance.expovariate(1.0) for kind in KINDS if self.chance.random() > LEFT_OUT}
-        kinds |= {story: TOLD + self.chance.expovariate(1.0) for story in self.chance.sample(STORIES, 2)}
+        kinds |= {story: TOLD + self.chance.expovariate(1.0) for story in self.chance.sample(STORIES, 3)}
         kinds[ask] = ASKED + self.chance.expovariate(0.3)
         at, steps = begin, list[Said]()
         lull = self.chance.uniform(begin, end) if self.chance.random() < LULLS else end

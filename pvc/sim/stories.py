@@ -78,3 +78,20 @@ def _stubborn(s: Chances) -> Iterator[Said]:
     yield {"do": "shutdown_hang", "vm": vm}
     yield {"do": s.pick(("vm_shutdown", "vm_restart")), "vm": vm, "in": 0.1}
     yield {"do": "shutdown_heed", "vm": vm, "in": s.later(60.0, 80.0)}
+
+
+@_story
+def _unheard(s: Chances) -> Iterator[Said]:
+    """The reply to what the owner of a VM writes because of a command is lost."""
+    vm, lost = s.vm(), {"applied": s.chance.random() < 0.5, "for_s": s.later(0.1, 20.0)}
+    yield {"do": "reply_lost", "node": f"@where:{vm}", "fallback": s.host(), **lost}
+    yield {"do": s.pick(("vm_restart", "vm_shutdown", "vm_stop", "vm_migrate", "vm_disable")), "vm": vm, "in": 0.1}
+    yield {"do": "vm_start", "vm": vm, "in": s.later(10.0, 60.0)}
+
+
+@_story
+def _fails_to_move(s: Chances) -> Iterator[Said]:
+    """A live migration fails."""
+    vm = s.vm()
+    yield {"do": "migrate_fail", "vm": vm, "count": s.pick((1, 2))}
+    yield {"do": "vm_migrate", "vm": vm, "in": 0.1}
