@@ -185,6 +185,8 @@ class Core(Intake):
             return
         self._rewait_fence(name, node)
         self._tell_brake(name, node)
+        if name != self.me and facts[name].alive and self.rules.lets_live(node.record.life):
+            return  # as nearly all of a large cluster
         for move in self.rules.node_moves(self.me, name, facts, self.known.watch(name), self._own(name))[:1]:
             if not (node.resting and move.row.trigger == "adopt" and node.record.life.fence is not Fence.proven):
                 self._fire(node_key(name), node, move)

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from pvc.core.facts import Local, Nodes, Options, Self, Watch, client_view, domain_view, eligible, node_view, roles
 from pvc.fsm.fire import after
+from pvc.fsm.guards import LOST
 from pvc.fsm.row import Row, Table
 from pvc.fsm.states import By, Domain, Word
 from pvc.fsm.tables import TABLES
 from pvc.fsm.views import DomainView, Life, Node, NodeLife, NodeView, SessionLife, with_choice
+
+OTHERS = By.FENCER | By.PEER
+"""Whoever may do something about another node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,10 @@ class Rules:
             return ()
         by = By.FENCER if view.life.by == me else By.PEER
         return self._first(self.tables["fence"], view.life.fence, by, view)
+
+    def lets_live(self, life: NodeLife) -> bool:
+        """Whether nothing can be done about another node as long as it holds its session: each row asks that it does not."""
+        return all(LOST in row.guards for row in self.tables["fence"].rows_from(life.fence, OTHERS))
 
     def after(self, move: Move) -> Life | NodeLife:
         """The record as it stands when this move has been written."""
