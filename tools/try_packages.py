@@ -40,7 +40,14 @@ tcp_port = "{libvirt}"
 auth_tcp = "none"
 """
 """A real libvirtd, over TCP as the specification asks for."""
-QEMU = 'user = "root"\ngroup = "root"\nremember_owner = 0\nstdio_handler = "file"\ncgroup_controllers = []\nsecurity_driver = "none"\nnamespaces = []\n'
+QEMU = """user = "root"
+group = "root"
+remember_owner = 0
+stdio_handler = "file"
+cgroup_controllers = []
+security_driver = "none"
+namespaces = []
+"""
 """What a machine within a machine cannot give it is not asked for."""
 GUEST = """<domain type="qemu">
   <name>web1</name>
