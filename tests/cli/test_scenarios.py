@@ -154,12 +154,12 @@ def test_the_log_tells_everything_while_it_happens(tmp_path):
     assert "web: domain boot -> start (started, hv" in result.output
 
 
-def test_what_must_hold_in_every_cluster_is_judged_without_being_asked_for(tmp_path):
-    steps = [{"at": 10, "do": "bmc", "node": "hv3", "mood": "lies"}, {"at": 60, "do": "net_cut", "node": "hv3"}]
+def test_what_must_hold_in_every_cluster_is_judged_without_being_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("pvc.sim.laws.EARLY_S", -1000.0)  # so every declaration of a death comes before its time
+    steps = [{"at": 60, "do": "net_cut", "node": "hv3"}]
     result = ran(scenario(tmp_path, steps=steps, expect_always=[], expect_final={}))
     assert result.exit_code == 1
     assert "so this does not hold: what must hold in every cluster" in result.output
-    assert "hv3 is on" in result.output.splitlines()[1]
 
 
 def test_a_step_without_its_node_is_left_out_and_said(tmp_path):
