@@ -66,10 +66,9 @@ class Access:
                 "nothing says at which ZooKeeper the cluster is",
                 f"-z HOST:PORT,HOST:PORT/CHROOT, or {ENVIRONMENT}, or the key zookeeper in {self.user_file} or {self.config_file}",
             )
-        from pvc.cluster.login import KEYS, secured
+        from pvc.cluster.login import secured
 
-        said = {name: next((setting.value for setting in self.configured(name) if setting.value), None) for name in KEYS}
-        return secured(parsed(text), said)
+        return secured(parsed(text), {**read_file(self.config_file), **read_file(self.user_file)})
 
     @contextmanager
     def cluster(self, *, create_root: bool = False) -> "Iterator[Cluster]":
