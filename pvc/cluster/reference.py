@@ -100,7 +100,8 @@ PLAIN = {
     "xml": f"What libvirt gets, unchanged, at most {MAX_XML_BYTES // 1024} KiB: `{examples.XML}`",
     "empty": "Nothing: that it exists is what it says.",
 }
-SIZES = {"history": f"At most {MAX_HISTORY_BYTES // 1024} KiB; the oldest entries go first. "}
+FIRST = "older entries by which a daemon led nothing anywhere go first, then the oldest"
+SIZES = {"history": f"At most {MAX_HISTORY_BYTES // 1024} KiB; {FIRST}. "}
 
 
 def page() -> str:
