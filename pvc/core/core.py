@@ -214,6 +214,8 @@ class Core(Intake):
         if record is None and not (known.read and known.ours):
             return  # not read yet, or a guest of somebody else's
         life = GONE if record is None else record.life
+        if life.owner is not None and not self.rules.has_role(self.me, life, known.local, self.known.facts()):
+            return  # wherever there is room for it
         ranking = Ranking((), ()) if record is None else self.known.ranking(record)
         ticket = f"{self.me}-{self.tickets + 1}"
         if record is None:

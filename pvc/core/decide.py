@@ -73,6 +73,10 @@ class Rules:
         by = By.FENCER if view.life.by == me else By.PEER
         return self._first(self.tables["fence"], view.life.fence, by, view)
 
+    def has_role(self, me: Node, life: Life, local: Local, nodes: Nodes) -> bool:
+        """Whether anything about this VM, which has an owner, may fall to this node."""
+        return bool(roles(me, life, local.guest, nodes, caretaker=False))
+
     def lets_live(self, life: NodeLife) -> bool:
         """Whether nothing can be done about another node as long as it holds its session: each row asks that it does not."""
         return all(LOST in row.guards for row in self.tables["fence"].rows_from(life.fence, OTHERS))
