@@ -158,7 +158,7 @@ BLOWS = ("libvirtd_kill", "libvirtd_freeze", "power_off", "daemon_crash", "net_c
 
 
 @_kind
-def _ambush(s: Chances) -> Iterator[Said]:
+def ambush(s: Chances) -> Iterator[Said]:
     """Something strikes migrations at their switchover or their arrival: a moment so short that chance alone hardly finds it."""
     for vm in s.chance.sample(s.vms, min(len(s.vms), s.chance.randint(1, 3))):
         struck = {"moment": s.pick(("switching", "arrived")), "side": s.pick(("source", "target")), "blow": s.pick(BLOWS)}

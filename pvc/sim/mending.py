@@ -6,11 +6,12 @@ and again.
 
 from contextlib import suppress
 
-from pvc.cluster.records import OnPoweroff
+from pvc.cluster.records import DomainRecord, OnPoweroff
 from pvc.cluster.store import StoreError
 from pvc.errors import PvcError
 from pvc.fsm.states import Domain, Flush, Want
 from pvc.sim.cluster import SimCluster
+from pvc.sim.daemon import SYSTEM_MIB
 from pvc.sim.machine import Mood
 
 ATTEND_S = 5.0
@@ -63,13 +64,21 @@ def attend(cluster: SimCluster) -> None:
 def restless(cluster: SimCluster) -> list[str]:
     """What is not at rest, or rests in a state that nobody wants.
 
-    A VM that used up its restarts has failed rightly, and one that powered itself off may stay so by its policy.
+    A VM that used up its restarts has failed rightly, one that powered itself off may stay so by its policy, and one waits where no node
+    that its policy allows has room.
     """
-    wrong = list(cluster.settled())
+    placed = (record for record in cluster.witness.domains.values() if record.life.state is Domain.place)
+    waiting = [record.name for record in placed if not _has_room(cluster, record)]
+    wrong = [what for what in cluster.settled() if what.partition(" is ")[0] not in waiting]
     wrong += [f"{name} is {node.life.flush}" for name, node in cluster.witness.nodes.items() if node.life.flush is not Flush.ready]
     for record in cluster.witness.domains.values():
         state, up = record.life.state, record.life.want is Want.start
         stays = state is Domain.stop and record.policy.on_poweroff is OnPoweroff.stay
-        if (state is Domain.start) is not up and state is not Domain.failed and not (up and stays):
+        if (state is Domain.start) is not up and state is not Domain.failed and not (up and stays) and record.name not in waiting:
             wrong.append(f"{record.name} is {record.life.state} and wanted {record.life.want}")
     return wrong
+
+
+def _has_room(cluster: SimCluster, record: DomainRecord) -> bool:
+    allowed = [machine for name, machine in cluster.world.machines.items() if not record.policy.nodes or name in record.policy.nodes]
+    return any(machine.memory_mib - SYSTEM_MIB - machine.memory_used_mib >= record.memory_mib for machine in allowed)

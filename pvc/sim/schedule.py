@@ -19,7 +19,7 @@ LEFT_OUT = 0.45
 GAPS_S = (0.5, 2.0, 4.0, 8.0)
 """How long it takes on average from one happening to the next: one of these, for a whole seed."""
 BEGIN_S = 5.0
-LULLS = 0.1
+LULLS = 0.15
 """How likely a seed has a time in which nothing happens, and how long that is: longer than failures of a VM are remembered."""
 LULL_S = 660.0
 REST_S = 900.0
@@ -95,7 +95,7 @@ class Schedule:
     def _weather(self, begin: float, end: float) -> tuple[list[Said], float]:
         """What happens, and when it ends; sometimes nothing does for long, so that what takes its time can come about."""
         kinds = {kind: self.chance.expovariate(1.0) for kind in KINDS if self.chance.random() > LEFT_OUT}
-        kinds |= {story: TOLD + self.chance.expovariate(1.0) for story in self.chance.sample(STORIES, 3)}
+        kinds |= {story: TOLD + self.chance.expovariate(1.0) for story in self.chance.sample(STORIES, 4)}
         kinds[ask] = ASKED + self.chance.expovariate(0.3)
         at, steps = begin, list[Said]()
         lull = self.chance.uniform(begin, end) if self.chance.random() < LULLS else end

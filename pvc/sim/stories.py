@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from pvc.sim.kinds import Chances, Kind, Said
+from pvc.sim.kinds import Chances, Kind, Said, ambush
 
-STORIES: list[Kind] = []
+STORIES: list[Kind] = [ambush]
 
 
 def _story(draw: Kind) -> Kind:
