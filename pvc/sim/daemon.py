@@ -197,7 +197,8 @@ class SimDaemon:
         if not self.alive:
             return
         if isinstance(detail, Life):
-            self.hypervisor.order(subject, effect, detail)
+            if effect is Effect.admit or not any(event is self.hypervisor.count for event in self.agent.inbox):
+                self.hypervisor.order(subject, effect, detail)  # else it was given before the latest count was known, and is decided again
         else:
             self.power.order(subject, effect, detail)
 

@@ -53,6 +53,7 @@ class SimHypervisor:
         self.say = say
         self.opened = self.ended = False
         self.jobs: dict[str, Job] = {}
+        self.count: e.Inventory | None = None
         self._connection = 0
         self._reopen_s = REOPEN_S
         self._silence: Due | None = None
@@ -93,7 +94,8 @@ class SimHypervisor:
         self.jobs = dict(self.libvirtd.jobs())
         for uuid, job in self.jobs.items():
             self.libvirtd.work[uuid].done.append(self._ending(uuid, job))
-        self._tell(e.Inventory(dict(self.libvirtd.guests), dict(self.jobs), frozenset(self.machine.claims)))
+        self.count = e.Inventory(dict(self.libvirtd.guests), dict(self.jobs), frozenset(self.machine.claims))
+        self._tell(self.count)
 
     def _later(self, seconds: float, then: Callable[[], None]) -> None:
         """Do this later on this connection, or not at all."""
