@@ -28,9 +28,10 @@ def _fencer_goes(s: Chances) -> Iterator[Said]:
 def _away(s: Chances) -> Iterator[Said]:
     """A VM is moved away for a while, and the admin thinks again."""
     vm = s.vm()
-    yield {"do": "vm_migrate", "vm": vm}
-    verb, low, high = s.pick((("vm_cancel", 0.05, 2.0), ("vm_unmigrate", 8.0, 40.0), ("vm_unmigrate", 8.0, 40.0), ("vm_stay", 8.0, 40.0)))
-    yield {"do": verb, "vm": vm, "in": s.later(low, high)}
+    yield {"do": "vm_start", "vm": vm}
+    yield {"do": "vm_migrate", "vm": vm, "in": 6.0}
+    verb = s.pick(("vm_cancel", "vm_unmigrate", "vm_unmigrate", "vm_stay"))
+    yield {"do": verb, "vm": vm, "in": s.later(6.05, 8.0) if verb == "vm_cancel" else s.later(10.0, 50.0)}
 
 
 @_story
@@ -56,6 +57,7 @@ def _ordered_shot(s: Chances) -> Iterator[Said]:
 
 
 @_story
+@_story  # it may go many ways
 def _found(s: Chances) -> Iterator[Said]:
     """A guest of a VM that is off, by whatever wish, is started past PVC; an admin resolves it, or it goes, or its node goes."""
     vm, node = s.vm(), s.host()
