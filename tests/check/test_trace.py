@@ -12,7 +12,7 @@ from pvc.sim.schedule import Schedule
 from pvc.sim.stage import Stage
 
 
-def told(seed=3, until=120.0):
+def told(seed=4, until=120.0):
     """The lines of a schedule's trace."""
     lines = []
     said = {**Schedule(seed).scenario(), "end": until}
