@@ -197,7 +197,7 @@ def chances(number):
 @pytest.mark.parametrize(("tables", "life"), [(VM, Life(home="a")), (VM, Life(home="b", handover=Handover.libvirt)), (HOST, NodeLife())])
 def test_every_row_fires_in_some_walk(tables, life):
     fired = Counter()
-    for number in range(300):
+    for number in range(1000):
         walk(tables, life, chances(number), fired)
     missing = {row for table in tables.table for row in table.rows if row.trigger not in table.partner_triggers} - set(fired)
     assert {str(row) for row in missing if life.__class__ is NodeLife or OTHER_HANDOVER[life.handover] not in row.guards} == set()
