@@ -197,7 +197,7 @@ class Known:
             record = known.record
             if isinstance(record, Unreadable):
                 yield uuid
-            elif known.guest not in (Guest.absent, Guest.unknown):
+            elif known.guest is not Guest.absent:  # nor is one gone that nobody saw go
                 if known.ours or not known.read:  # a guest that was never ours is none of our business
                     yield uuid if record is None else record.name
             elif record is not None and self._is_bound_here(record):

@@ -196,6 +196,16 @@ def test_a_node_is_not_flushed_while_libvirt_says_nothing():
     assert [asked.move.row.trigger for asked in fires(core.on(e.Inventory({}, {}, frozenset())))] == ["flushed"]
 
 
+def test_a_node_is_not_flushed_while_nobody_knows_what_became_of_its_guest():
+    """Libvirt was lost while it dropped a copy: a job that is over says nothing of the copy."""
+    core = working()
+    core.on(e.Inventory({UUID: Guest.held}, {}, frozenset({UUID})))
+    core.on(e.NodeSeen("hv1", node("hv1", flush=Flush.flush), 9))
+    core.on(e.DomainSeen(UUID, vm(Domain.start, owner="hv2"), 1))
+    assert "flushed" not in [asked.move.row.trigger for asked in fires(core.on(e.JobDone(UUID, Job.destroy, Guest.unknown)))]
+    assert "flushed" in [asked.move.row.trigger for asked in fires(core.on(e.GuestSeen(UUID, Guest.absent)))]
+
+
 def test_a_record_that_cannot_be_read_is_said_and_left_alone_and_counts_for_the_flush():
     core = working()
     answers = core.on(e.DomainSeen(UUID, Unreadable("/domains/x", "it is no JSON", b"?"), 1))
