@@ -81,7 +81,7 @@ class Access:
         options = self.options()
         ear = (self.make_ear or Ear)()
         try:
-            store = self._store(options, create_root)
+            store = self._patient_store(options, create_root)
             store.start(ear.hear, CONNECT_S)
         except NotConnected as error:
             raise NoQuorum(error.message, error.next_step or "start the ensemble, or correct the address with -z") from error
@@ -91,20 +91,23 @@ class Access:
             store.close()
 
     def open(self, timeout_s: float) -> "Store":
-        """A store alone, that reports nothing; raises PvcError when nobody answers in this time."""
+        """A store alone, that reports nothing and waits for nothing; raises PvcError when nobody answers in this time."""
         _quiet()
-        store = self._store(self.options(), create_root=False)
+        from pvc.cluster.live import ZooKeeperStore
+
+        store = (self.make_store or ZooKeeperStore)(self.options())
         store.start(lambda event: None, timeout_s)
         return store
 
-    def _store(self, options: "Options", create_root: bool) -> "Store":
+    def _patient_store(self, options: "Options", create_root: bool) -> "Store":
         if self.make_store is not None:
             return self.make_store(options)
-        from pvc.cluster import live
+        from pvc.cluster.live import create_root as create
+        from pvc.cluster.patient import PatientStore
 
         if create_root and options.chroot:
-            live.create_root(options, CONNECT_S)
-        return live.ZooKeeperStore(options)
+            create(options, CONNECT_S)
+        return PatientStore(options)
 
 
 def access() -> Access:

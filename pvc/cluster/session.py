@@ -42,6 +42,8 @@ class Session:
         self.generation = 0
         self.session_id = 0
         self._listener: Listener | None = None
+        self._changed = threading.Condition(self.lock)
+        self._over = False
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -75,6 +77,18 @@ class Session:
     def _become(self, state: State) -> None:
         self.state = state
         self.emit(Connection(state, self.session_id, self.generation))
+        with self.lock:
+            self._changed.notify_all()
+
+    def reconnected(self, after: int, timeout_s: float) -> bool:
+        """Wait for a connection later than this generation; False when none comes in time, or none can come any more."""
+
+        def later() -> bool:
+            return self.state is State.CONNECTED and self.generation > after
+
+        with self.lock:
+            self._changed.wait_for(lambda: self._over or later(), timeout_s)
+            return later()
 
     @contextmanager
     def callback(self) -> Iterator[None]:
@@ -89,6 +103,12 @@ class Session:
     def _break(self, why: str) -> None:
         self.lost()
         self.emit(Broken(why))
+        self._finish()
+
+    def _finish(self) -> None:
+        with self.lock:
+            self._over = True
+            self._changed.notify_all()
 
     def keep(self, line: Line) -> None:
         """Start the heartbeat."""
@@ -100,6 +120,7 @@ class Session:
         with self.lock:
             self._listener = None
             self.state = State.LOST
+        self._finish()
         self._closing.set()
         if self._thread is not None:
             self._thread.join()

@@ -11,6 +11,7 @@ import pytest
 from pvc.cluster.commit import Change, Outcome, commit, settle
 from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.options import Options
+from pvc.cluster.patient import PatientStore
 from pvc.cluster.store import Create, NotConnected, OutcomeUnknown, Set, State
 from tests.cluster.sleeper import ALIVE, BOOT
 from tests.cluster.worlds import Probe, until_connected_again
@@ -27,10 +28,10 @@ def long_outage_under_way(request):
         request.getfixturevalue("long_outage")
 
 
-def connect(zookeeper, server, request):
+def connect(zookeeper, server, request, make=ZooKeeperStore):
     """A store whose first host is this server, and whose others are the rest."""
     hosts = (server.host, *(host for host in zookeeper.ensemble.hosts if host != server.host))
-    probe = Probe(ZooKeeperStore(Options(hosts, zookeeper.chroot, SESSION_S)))
+    probe = Probe(make(Options(hosts, zookeeper.chroot, SESSION_S)))
     request.addfinalizer(probe.store.close)
     probe.store.start(probe)
     return probe
@@ -71,6 +72,32 @@ def test_a_frozen_leader_is_replaced_and_costs_no_session(zookeeper, probe):
     zookeeper.ensemble.leader().freeze()
     assert until_connected_again(probe, 1).session_id == session_id
     until_written(probe, Set("/a", b"1", 0))
+
+
+def test_who_is_patient_is_answered_by_the_next_server(zookeeper, request):
+    """What an admin asks while a host dies waits for an answer, and is not refused."""
+    follower = zookeeper.ensemble.followers()[0]
+    store = connect(zookeeper, follower, request, PatientStore).store
+    store.multi([Create("/a")])
+    follower.freeze()
+    assert store.read("/a", sync=True).version == 0
+    assert store.generation > 1
+    zookeeper.ensemble.start()
+    zookeeper.ensemble.leader().kill()
+    assert store.children("/", sync=True) == ("a",)
+
+
+def test_patience_ends_where_no_server_is_left(zookeeper, request, monkeypatch):
+    monkeypatch.setattr("pvc.cluster.patient.PATIENCE_S", 2.0)
+    store = connect(zookeeper, zookeeper.ensemble.followers()[0], request, PatientStore).store
+    store.multi([Create("/a")])
+    killed = zookeeper.ensemble.servers
+    for server in killed:
+        server.kill()
+    with pytest.raises(NotConnected):
+        store.multi([Set("/a", b"ghost", 0)])
+    zookeeper.ensemble.start()
+    assert store.read("/a", sync=True).version == 0
 
 
 def test_reads_do_not_renew_the_lease(zookeeper, request):

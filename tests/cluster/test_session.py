@@ -1,6 +1,7 @@
 """The heartbeat: a silent server is left, an ended lease is said, and a store that has stopped working says so."""
 
 import queue
+import threading
 
 import pytest
 
@@ -105,3 +106,18 @@ def test_each_state_is_said_once(session):
         states.append(session.events.get().state)
     assert states == [State.CONNECTED, State.SUSPENDED, State.LOST, State.CONNECTED]
     assert session.generation == 2
+
+
+def test_a_later_connection_is_waited_for(session):
+    assert session.reconnected(0, 0)
+    assert not session.reconnected(1, 0)
+    session.suspended()
+    threading.Timer(0.05, session.connected, [7]).start()
+    assert session.reconnected(1, WAIT_S)
+
+
+def test_nobody_waits_for_a_session_that_is_over(session, line):
+    session.suspended()
+    line.dead = "it has stopped"
+    session.keep(line)
+    assert not session.reconnected(1, 1000)

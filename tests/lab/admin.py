@@ -14,8 +14,8 @@ from lab.watch import Watcher
 from pvc.client.cluster import Cluster
 from pvc.client.ear import Ear
 from pvc.client.goals import Verdict
-from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.options import Options
+from pvc.cluster.patient import PatientStore
 from pvc.cluster.records import DomainRecord
 from pvc.cluster.store import NotConnected
 from pvc.fsm.states import Domain, Flush
@@ -34,7 +34,7 @@ class Admin:
         self.lab, self.watcher = lab, watcher
         ear = Ear()
         self._hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.servers.values())
-        self.store = ZooKeeperStore(Options(self._hosts, CHROOT))
+        self.store = PatientStore(Options(self._hosts, CHROOT))
         self.store.start(ear.hear)
         self.client = Cluster(self.store, "test", ear)
         self.spoiled = False

@@ -9,8 +9,8 @@ from pvc.client.cluster import Cluster
 from pvc.client.ear import Ear
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_domain
-from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.options import Options
+from pvc.cluster.patient import PatientStore
 from pvc.cluster.store import Changed, Event
 from pvc.fsm.views import Life
 
@@ -27,7 +27,7 @@ class Record:
         self._version = -1
         self._ear = Ear()
         hosts = tuple(f"{host.address}:{CLIENT_PORT}" for host in lab.servers.values())
-        self._store = ZooKeeperStore(Options(hosts, CHROOT))
+        self._store = PatientStore(Options(hosts, CHROOT))
         self._store.start(self._hear)
         self._store.watch(self._path)
         self.client = Cluster(self._store, "test", self._ear)
