@@ -92,11 +92,17 @@ class Laws:
                 self._is_gone(name, getattr(before, VICTIMS[guard]), explanation)
         if explanation.row.trigger == "shoot" and isinstance(before, NodeLife):
             self._may_shoot(name, actor, before.ordered)
-        elif explanation.row.trigger == "flushed" and (guests := self.world.machines[name].libvirtd.guests):
-            self._wrong(f"{name} is flushed, and holds {', '.join(map(self.witness.name, guests))}")
+        elif explanation.row.trigger == "flushed":
+            self._is_empty(name)
 
     def _count(self, row: Row) -> None:
         self.rows[ROWS[id(row)]] += 1
+
+    def _is_empty(self, name: str) -> None:
+        """What people start past PVC may come in the very moment of the write."""
+        guests = [uuid for uuid in self.world.machines[name].libvirtd.guests if (name, uuid) not in self.world.by_hand]
+        if guests:
+            self._wrong(f"{name} is flushed, and holds {', '.join(map(self.witness.name, guests))}")
 
     # ---- no place that was not to be given, no recovery before proof, no shot without its grounds
 
