@@ -44,4 +44,4 @@ def test_its_thread_ends_the_daemon():
     ended = queue.SimpleQueue()
     deadman = Deadman({"the core": Counter()}, 0.1, ended.put)
     deadman.start()
-    assert "the core has stood still for 0.1 s" in ended.get(timeout=5)
+    assert "the core has stood still for 0.1 s" in ended.get(timeout=30)

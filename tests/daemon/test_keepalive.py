@@ -134,9 +134,9 @@ def test_what_others_should_not_wait_for_is_written_at_once(store):
     written = queue.SimpleQueue()
     keepalive = Keepalive("hv1", store, 600.0, token=lambda: 0, measure=lambda tick: NodeStats(tick=tick), seen=written.put)
     keepalive.start()
-    assert written.get(timeout=5).tick == 2
+    assert written.get(timeout=30).tick == 2
     keepalive.hurry()
-    assert written.get(timeout=5).tick == 3
+    assert written.get(timeout=30).tick == 3
     keepalive.close(5)
     assert written.empty()
 
@@ -152,7 +152,7 @@ def test_its_thread_goes_on_by_itself_and_stops_counting_when_it_cannot_measure(
 
     keepalive = Keepalive("hv1", store, 0.01, token=lambda: 0, measure=measure, seen=seen.put)
     keepalive.start()
-    assert [measured.get(timeout=5) for _ in range(4)] == [2, 3, 4, 4]
+    assert [measured.get(timeout=30) for _ in range(4)] == [2, 3, 4, 4]
     keepalive.close(5)
-    assert [seen.get(timeout=5).tick for _ in range(2)] == [2, 3]
+    assert [seen.get(timeout=30).tick for _ in range(2)] == [2, 3]
     assert keepalive.turns == 2

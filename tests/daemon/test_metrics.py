@@ -133,7 +133,7 @@ def test_a_daemon_is_scraped_while_it_works(world):
     daemon = world.daemon(metrics_listen=f"127.0.0.1:{port}").start()
     world.client.until_node("hv1", "run")
     daemon.until_says("node init -> run")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         found = samples(answer.read().decode())
     assert found["pvc_session_state", ("state", "live")] == 1
     assert ("pvc_transitions_total", ("dest", "run"), ("machine", "node"), ("source", "init"), ("trigger", "ready")) in found

@@ -95,7 +95,7 @@ def test_a_tool_that_hangs_is_ended_and_answered_for(tool):
     switch = Switch(replace(ACCESS, timeout_s=0.3))
     began = time.monotonic()
     assert switch.ask(Effect.read_power).reading is Power.silent
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     switch.pool.close()
 
 
@@ -221,7 +221,7 @@ def test_no_order_is_left_without_an_answer():
 
     pool = PowerPool(no_section, reports.put)
     pool.order("hv2", Effect.read_power, 3)
-    assert reports.get(timeout=5) == PowerRead("hv2", 3, Power.silent)
+    assert reports.get(timeout=60) == PowerRead("hv2", 3, Power.silent)
     pool.close()
 
 
@@ -231,8 +231,8 @@ def test_the_end_waits_for_no_device(tool):
     switch.pool.order("hv2", Effect.power_off, 1)
     began = time.monotonic()
     switch.pool.close()
-    assert switch.reports.get(timeout=5).reading is Power.silent
-    assert time.monotonic() - began < 5
+    assert switch.reports.get(timeout=60).reading is Power.silent
+    assert time.monotonic() - began < 60  # the tool would take a thousand
 
 
 # ---- the real tool and a real responder

@@ -26,7 +26,7 @@ def timer(due):
 
 
 def names(due, number):
-    return [due.get(timeout=5).wait for _ in range(number)]
+    return [due.get(timeout=30).wait for _ in range(number)]
 
 
 def test_waits_end_in_the_order_of_their_time(timer, due):
@@ -37,7 +37,7 @@ def test_waits_end_in_the_order_of_their_time(timer, due):
 
 def test_it_is_reported_as_the_core_expects_it(timer, due):
     timer.wait("vm boot", 0)
-    assert due.get(timeout=5) == Due("vm boot")
+    assert due.get(timeout=30) == Due("vm boot")
 
 
 def test_a_wait_that_is_asked_for_again_begins_anew_and_ends_once(timer, due):

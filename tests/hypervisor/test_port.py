@@ -109,9 +109,9 @@ def test_a_daemon_that_saw_every_job_end_counts_at_once(real):
     script.create(HV1)
     real.ports[HV1].hypervisor.close()
     begun = time.monotonic()
-    real.start_port(HV1, settle_s=60.0)
+    real.start_port(HV1, settle_s=600.0)
     script.counted(HV1)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def test_nothing_gets_in_by_hand_that_is_ours_and_not_claimed(real):
