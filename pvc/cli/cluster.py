@@ -142,21 +142,27 @@ def backup(file: Path, form: str) -> None:
     """Save what is wanted and configured: VMs with XML and policy, defaults, locks, which nodes take none.
 
     Not what is: who runs what, fences, histories. The file is JSON, readable by its owner alone; "-" is standard output.
+    A VM that cannot be read is left out and named, the others are saved, and pvc ends with 1.
 
     \b
     pvc cluster backup office.json
     """
-    from pvc.client.backup import parsed, saved
+    from pvc.client.backup import saved
 
     with access().cluster() as client:
-        text, unread = saved(client)
-    number = len(parsed(text).vms)  # what cannot be restored is no backup
+        found = saved(client)
+    problems = [f"{name} is left out: {why}" for name, why in sorted(found.left_out.items())]
     if str(file) == "-":
-        click.echo(text, nl=False)
-        return
-    _write(file, text)
-    sentence = f"{number} VMs are saved in {file}." + (f" Left out, because they cannot be read: {', '.join(unread)}." if unread else "")
-    answer(form, {"result": sentence, "vms": number, "left_out": unread}, [str(file)], lambda wide: say(sentence))
+        click.echo(found.text, nl=False)
+        for problem in problems:
+            click.echo(f"{problem}.", err=True)
+    else:
+        _write(file, found.text)
+        sentences = [f"{found.vms} VMs are saved in {file}.", *(f"{problem}." for problem in problems)]
+        data = {"result": " ".join(sentences), "vms": found.vms, "left_out": sorted(found.left_out), "problems": problems}
+        answer(form, data, [str(file)], lambda wide: say("\n".join(sentences)))
+    if problems:
+        click.get_current_context().exit(1)
 
 
 def _write(file: Path, text: str) -> None:

@@ -91,9 +91,13 @@ class ProgressLine:
 
     def __call__(self, told: "Leaving") -> None:
         """Show it."""
-        from pvc.client.moving import parts, percent, words
+        from pvc.client.moving import parts, percent, standstill, words
 
-        if narrates():
+        if told.stood_ms is not None:
+            narrate(f"{self.name}: {standstill(told.stood_ms)}")
+        elif not told.total_mib:
+            return  # libvirt has begun, and has not measured yet
+        elif narrates():
             done = BAR * percent(told) // 100
             line = f"{self.name}: [{'#' * done}{'.' * (BAR - done)}] "
             room, said = width() - 1 - len(line), parts(told)
@@ -105,6 +109,17 @@ class ProgressLine:
         elif self.clock() >= self.next_at:
             self.next_at = self.clock() + LINE_S
             narrate(f"{self.name}: {words(told)}")
+
+
+class Standstill:
+    """For how long a guest stood still in the end of its migration, for a program: ms, None where that is not known."""
+
+    def __init__(self) -> None:
+        self.ms: int | None = None
+
+    def __call__(self, told: "Leaving") -> None:
+        """Keep it."""
+        self.ms = told.stood_ms
 
 
 def ended(sentence: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pvc.cli.access import access
-from pvc.cli.following import ProgressLine, dry_run_option, ended, follow, show_plan, waiting_options
+from pvc.cli.following import ProgressLine, Standstill, dry_run_option, ended, follow, show_plan, waiting_options
 from pvc.cli.group import Lazy, LazyGroup
 from pvc.cli.names import complete_nodes, complete_vms
 from pvc.cli.output import answer, confirm, is_data, output, reason_option, yes_option
@@ -110,18 +110,18 @@ def run_verb(cluster: "Cluster", ask: "Callable[[], Asked]", undo: str, no_wait:
     """Give a command, follow it unless told otherwise, and print how it ended."""
     from pvc.cli.words import vm_json
 
-    asked, tell = ask(), not is_data(form)
+    asked, tell, stood = ask(), not is_data(form), Standstill()
     name, uuid = asked.name, asked.before.uuid
     sentence = f"{name}: {asked.trigger} is asked for; it is {cluster.vms.described(uuid)}"
     if not no_wait:
         back = f"to undo it: {undo.format(name=name)}"
-        progress = ProgressLine(name) if tell else None
+        progress = ProgressLine(name) if tell else stood
         sentence = follow(lambda show: cluster.wait_for(asked, show, timeout, progress), f"{asked.trigger} of {name}", back, tell=tell)
     if tell:
         ended(sentence)
         return
     seen = cluster.reader.domain(uuid)
-    data = {"result": sentence, "vm": None if seen is None else vm_json(uuid, seen.value)}
+    data = {"result": sentence, "vm": None if seen is None else vm_json(uuid, seen.value), "standstill_ms": stood.ms}
     answer(form, data, [name], lambda wide: None)
 
 

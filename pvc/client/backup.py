@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pvc.client.cluster import Cluster
-from pvc.client.snapshot import Snapshot
+from pvc.client.snapshot import Snapshot, Vm
 from pvc.cluster import znodes
 from pvc.cluster.codec import Bad
 from pvc.cluster.domain_xml import check_domain_xml
 from pvc.cluster.names import is_name, is_uuid
-from pvc.cluster.records import DomainRecord, NodeRecord, Policy
+from pvc.cluster.records import DomainOutline, DomainRecord, NodeRecord, Policy
 from pvc.cluster.schemas import POLICY
 from pvc.errors import PvcError, Refused
 from pvc.fsm.domain import OWNED
@@ -57,14 +57,37 @@ class Restoring:
     blockers: tuple[str, ...]
 
 
-def saved(cluster: Cluster) -> tuple[str, list[str]]:
-    """The document, and the VMs that are left out because they cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A backup as it is written: the document, how many VMs it holds, and those that it does not, with the reason."""
+
+    text: str
+    vms: int
+    left_out: Mapping[str, str]
+
+
+def saved(cluster: Cluster) -> Saved:
+    """Everything that can be read, and could be restored."""
     snapshot = cluster.snapshot()
+    left_out = dict(_unread(uuid, seen.value) for uuid, seen in snapshot.domains.items() if not isinstance(seen.value, DomainRecord))
     records = sorted(snapshot.records(), key=lambda one: one.name)
     xml = cluster.store.read_many([znodes.xml(record.uuid) for record in records])
-    unread = sorted(str(getattr(seen.value, "name", uuid)) for uuid, seen in snapshot.domains.items() if seen.value not in records)
+    vms: list[dict[str, Any]] = []
+    for record, znode in zip(records, xml.values(), strict=True):
+        problems = [f"{znodes.xml(record.uuid)} is missing"]
+        if znode is not None:
+            vm, problems = _saved_vm(record, znode.data), []
+            if _parsed_vm(len(vms), vm, problems) is not None:
+                vms.append(vm)
+        if problems:
+            left_out[record.name] = problems[0]
+    text = _document(snapshot, vms)
+    parsed(text)  # what cannot be restored is no backup
+    return Saved(text, len(vms), left_out)
+
+
+def _document(snapshot: Snapshot, vms: list[dict[str, Any]]) -> str:
     config = snapshot.config.value
-    vms = [_saved_vm(record, znode.data) for record, znode in zip(records, xml.values(), strict=True) if znode is not None]
     flushed = [node.name for node in snapshot.nodes.values() if isinstance(node.record, NodeRecord) and _is_flushed(node.record)]
     document = {
         "kind": KIND,
@@ -73,7 +96,14 @@ def saved(cluster: Cluster) -> tuple[str, list[str]]:
         "flushed": sorted(flushed),
         "vms": vms,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n", unread
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _unread(uuid: str, vm: Vm) -> tuple[str, str]:
+    """The name of a VM whose record says too little, as far as it is known, and what is the matter with it."""
+    if isinstance(vm, DomainOutline):
+        return vm.name, f"its record is of version {vm.version}, which this pvc does not know"
+    return uuid, str(vm)
 
 
 def _is_flushed(record: NodeRecord) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pvc.client.config_commands import ConfigCommands
+from pvc.client.crossing import ShowProgress
 from pvc.client.deciding import Possibility, possibilities
 from pvc.client.device_tests import DeviceTesting, Tested
 from pvc.client.ear import Ear
@@ -21,7 +22,7 @@ from pvc.client.goals import Asked, Goal, Verdict, goal_of
 from pvc.client.node_commands import Left, NodeCommands, Told, left_on
 from pvc.client.snapshot import NodeNow, Reader, Snapshot, Vm, readable
 from pvc.client.vm_commands import VmCommands
-from pvc.client.waiting import Show, ShowProgress, Waiting
+from pvc.client.waiting import Show, Waiting
 from pvc.client.writing import Writer
 from pvc.cluster.domain_xml import LIMITS, XmlLimits
 from pvc.cluster.evidence import Seen
@@ -220,7 +221,7 @@ class Cluster:
     ) -> str:
         """Wait until a command is done; returns how it ended, raises Refused when it failed, and TimedOut.
 
-        `progress` is told how far a migration is, as often as its node publishes it.
+        `progress` is told how far a migration is, as often as its node publishes it, and in the end for how long its guest stood still.
         """
         if asked.silent is not None and show is not None:
             show(f"{asked.name}: {asked.silent} does not answer: this goes on when it is back, or proven off")

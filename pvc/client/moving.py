@@ -22,6 +22,11 @@ def converges(told: Leaving) -> bool:
     return told.iteration < PASSES or told.remaining_mib <= SMALL * told.total_mib
 
 
+def standstill(stood_ms: int) -> str:
+    """For how long a guest stood still, from its pause on the one node until it ran on the other."""
+    return f"its guest stood still for {stood_ms} ms at most"
+
+
 def words(told: Leaving) -> str:
     """The same in one line."""
     return ", ".join(parts(told))

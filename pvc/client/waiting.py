@@ -5,15 +5,15 @@ whether it is over is judged by the record.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from pvc.client.crossing import Crossing, ShowProgress
 from pvc.client.ear import Ear
 from pvc.client.goals import Goal, Verdict
 from pvc.client.snapshot import Reader
 from pvc.cluster import znodes
 from pvc.cluster.evidence import Seen
-from pvc.cluster.formats import decode_domain, decode_progress
-from pvc.cluster.progress import Leaving, Progress
+from pvc.cluster.formats import decode_domain
 from pvc.cluster.records import DomainRecord, HistoryEntry
 from pvc.cluster.store import Broken, Changed, Connection, Event, State, Store, StoreError
 from pvc.errors import NoQuorum, PvcError, TimedOut
@@ -21,10 +21,9 @@ from pvc.errors import NoQuorum, PvcError, TimedOut
 Show = Callable[[str], None]
 """Takes a sentence about what happens, for whoever watches."""
 
-ShowProgress = Callable[[Leaving], None]
-"""Takes how far a migration is."""
-
 FOREVER_S = 10**9
+LAST_WORD_S = 1.5
+"""How long the word of the node that a guest has left is waited for: it writes it at once, and not at all where it died."""
 TELLING = frozenset({"ended", "give_up", "migrate_failed", "call_off", "overdue", "recover", "collide", "replace"})
 """Transitions whose reason an admin wants to read at once."""
 
@@ -84,14 +83,13 @@ class Waiting:
         """
         name, uuid = before.name, before.uuid
         path, teller = znodes.domain(uuid), Teller(self.reader, uuid, show, before.request) if show else None
-        far = () if progress is None or before.life.owner is None else (znodes.progress(before.life.owner),)
-        state, op_id = "there", before.life.op_id
-        with self.watching(path, *far):
+        crossing, state = Crossing(before, progress, self.ear.clock), "there"
+        with self.watching(path, *crossing.paths):
             for event in self.events(timeout_s, show):
                 if event is None:
                     raise TimedOut(f"{name} is still {state}: {late}", f"pvc vm info {name}")
-                if isinstance(event, Changed) and event.path in far and progress is not None:
-                    _tell_progress(event, uuid, op_id, progress)
+                if isinstance(event, Changed) and event.path in crossing.paths:
+                    crossing.published(event)
                 if not isinstance(event, Changed) or event.path != path:
                     continue
                 record = self._record(uuid, event)
@@ -99,11 +97,24 @@ class Waiting:
                     continue  # what was there before the command
                 if teller:
                     teller.tell()
-                state, op_id = (str(record.life.state), record.life.op_id) if record else ("gone", None)
+                state = str(record.life.state) if record else "gone"
+                if record is not None:
+                    crossing.seen(record)
                 verdict = goal(record)
                 if verdict is not None:
+                    self._last_word(crossing)
                     return verdict
         raise AssertionError("unreachable")
+
+    def _last_word(self, crossing: Crossing) -> None:
+        """Tell for how long the guest of a migration that is over stood still."""
+        with suppress(NoQuorum):  # what was asked for is done all the same
+            for event in self.events(LAST_WORD_S, None) if crossing.lacks else ():
+                if isinstance(event, Changed) and event.path in crossing.paths:
+                    crossing.published(event)
+                if event is None or not crossing.lacks:
+                    break
+        crossing.end()
 
     def _record(self, uuid: str, event: Changed) -> DomainRecord | None:
         record = None if event.znode is None else decode_domain(uuid, event.znode.data)
@@ -147,14 +158,6 @@ class Waiting:
     def _tell(self, event: Connection, show: Show | None) -> None:
         if show and event.state is State.SUSPENDED:
             show("ZooKeeper does not answer: waiting for it; the operation itself does not depend on this")
-
-
-def _tell_progress(event: Changed, uuid: str, op_id: str | None, progress: ShowProgress) -> None:
-    """Tell what a node publishes of the operation that is waited for; what it says of an earlier one is nothing."""
-    told = None if event.znode is None else decode_progress(event.path.split("/")[2], event.znode.data)
-    for one in told.migrations if isinstance(told, Progress) else ():
-        if (one.of, one.op) == (uuid, op_id):
-            progress(one)
 
 
 def _after(request: str, entries: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:

@@ -10,6 +10,8 @@ MAX_LEAVING = 64
 class Leaving:
     """How far a live migration is: of which VM (its UUID) and which operation, MiB and MiB/s, how often memory was gone over, by how much
     libvirt slows the guest (percent), and how long it expects the guest to stand still.
+
+    `stood_ms` is told at its end, for some seconds: how long the guest stood still here before the record gave it to the target.
     """
 
     of: str
@@ -21,6 +23,7 @@ class Leaving:
     iteration: int = 0
     throttle: int = 0
     downtime_ms: int = 0
+    stood_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ LEAVING = Object((
     Field("iteration",     Number(), "passes over its memory so far", 0),
     Field("throttle",      Number(), "by how much the guest is slowed so that it converges, percent", 0),
     Field("downtime_ms",   Number(), "how long the guest is expected to stand still, ms", 0),
+    Field("stood_ms",      Maybe(Number()), "told at its end: how long the guest stood still here before the record gave it to the target, ms", None),
 ))
 
 PROGRESS = Whole((

@@ -120,7 +120,7 @@ LAYOUT = (
     Entry(NODES, "", "nobody", "every daemon, its children", "Parent of the node records."),
     Entry(f"{NODES}/<node>", "node", "that node's daemon, its fencer, and clients", "every daemon", "The node: its state, whether it takes VMs, its fence, and how to reach it."),
     Entry(f"{NODES}/<node>/stats", "stats", "that node's daemon, with each keepalive", "nobody", "What the node has and uses, as last measured."),
-    Entry(f"{NODES}/<node>/progress", "progress", "that node's daemon, at most once a second while guests leave it", "whoever waits for a migration", "How far the live migrations away from the node are; missing before the first."),
+    Entry(f"{NODES}/<node>/progress", "progress", "that node's daemon, at most once a second while guests leave it, and at the end of each", "whoever waits for a migration", "How far the live migrations away from the node are; missing before the first."),
     Entry(f"{NODES}/<node>/fence-tests", "fence-tests", "that node's daemon, every hour and when asked; whoever asks", "that node's daemon, and whoever asks", "What the fence devices of all nodes said to the node's daemon; missing before the first test."),
     Entry(f"{NODES}/<node>/domains", "", "nobody", "that node's daemon, its children", "Parent of the node's index."),
     Entry(f"{NODES}/<node>/domains/<uuid>", "empty", "whoever changes the VM's record, in the same write", "nobody", "Index: the VM's record names this node as its owner, target or home."),

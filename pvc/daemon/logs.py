@@ -60,17 +60,17 @@ class Lines(logging.Formatter):
 class AgentLog:
     """Where the agent's sentences and transitions go. A sentence that is repeated is said once, until another one comes.
 
-    ``count`` hears of transitions too.
+    The ``hearers`` hear of transitions too; they must not wait.
     """
 
     def __init__(self) -> None:
         self._last = ""
-        self.count: Callable[[Moved], None] | None = None
+        self.hearers: list[Callable[[Moved], None]] = []
 
     def moved(self, transition: Moved) -> None:
         self._last = ""
-        if self.count is not None:
-            self.count(transition)
+        for hear in self.hearers:
+            hear(transition)
         log.info("%s", transition, extra={"fields": fields(transition)})
 
     def say(self, sentence: str) -> None:

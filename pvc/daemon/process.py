@@ -91,6 +91,7 @@ class NodeDaemon:
             token=self._token,
             records=lambda: {uuid: known.record for uuid, known in list(self._agent.core.known.domains.items())},
             figures=self._hypervisor.progress,
+            halted=self._hypervisor.halted,
         )
         counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
         self._deadman = Deadman(counters, config.own_lease_s, end_at_once)
@@ -142,7 +143,7 @@ class NodeDaemon:
 
             exporter = Exporter(*self._config.metrics_listen, self._agent.core)
             exporter.start()
-            self._log.count = exporter.moved
+            self._log.hearers.append(exporter.moved)
         except (ImportError, PvcError) as error:
             log.warning("no metrics: %s", error)
 
@@ -151,6 +152,7 @@ class NodeDaemon:
         remember(self._config.state_file, self._remembered)
         listen(self._on_signal)
         self._serve_metrics()
+        self._log.hearers.append(self._progress.moved)
         self._agent.begin()  # before the store: what is reported of the first connection must include all of this
         try:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)

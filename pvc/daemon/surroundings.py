@@ -69,6 +69,9 @@ class NodeHypervisor(Hypervisor, Protocol):
     def progress(self, uuid: str) -> Moving | None:
         """How far the migration of this VM from here is, as last told; None when none is under way."""
 
+    def halted(self, uuid: str) -> float | None:
+        """When the guest halted for the end of its migration from here, on the monotonic clock; None when that was not heard."""
+
     def abort_precopy(self) -> None:
         """Break off every migration whose guest still runs here: nobody could decide who owns it."""
 

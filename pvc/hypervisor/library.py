@@ -8,6 +8,7 @@ Works with libvirt-python 9.0 (Debian 12) and later.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -61,7 +62,7 @@ class Session:
     crash when a connection breaks on which two threads wait, because one leaves its poll source behind for the other (CVE-2024-4418).
 
     `on_event(uuid, by_itself)`: something happened to this domain; `by_itself` when the guest began to power itself off. `on_closed(why)`:
-    the session broke. Neither may wait.
+    the session broke. Neither may wait. `halted` says since when a guest stands still because it migrates, on the monotonic clock.
     """
 
     def __init__(self, options: HypervisorOptions, on_event: Callable[[str, bool], None], on_closed: Callable[[str], None]) -> None:
@@ -69,6 +70,7 @@ class Session:
         self._library = self._names.library
         self._options, self._on_event, self._on_closed = options, on_event, on_closed
         self.closed = threading.Event()
+        self.halted: dict[str, float] = {}
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._callbacks: list[Callable[[], object]] = []
@@ -107,6 +109,8 @@ class Session:
 
     def _lifecycle(self, connection: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
         library = self._library
+        if event == library.VIR_DOMAIN_EVENT_SUSPENDED and detail == library.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED:
+            self.halted[domain.UUIDString()] = time.monotonic()
         by_itself = event == library.VIR_DOMAIN_EVENT_SHUTDOWN and detail == library.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST
         if not self.closed.is_set():
             self._on_event(domain.UUIDString(), by_itself)
@@ -249,6 +253,7 @@ class Session:
         if options.parallel_connections:
             flags |= library.VIR_MIGRATE_PARALLEL
             parameters[library.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS] = options.parallel_connections
+        self.halted.pop(uuid, None)
         with self._domain(uuid) as domain:
             domain.migrateToURI3(uri, parameters, flags)
 

@@ -67,6 +67,11 @@ class LibvirtHypervisor:
         """How far the migration of this VM from here is; None when none is under way, or nothing is known of it yet."""
         return self._jobs.moves.progress.get(uuid)
 
+    def halted(self, uuid: str) -> float | None:
+        """When this guest halted for the end of its migration from here, on the monotonic clock; None when that was not heard."""
+        session = self._jobs.session
+        return None if session is None else session.halted.get(uuid)
+
     def abort_precopy(self) -> None:
         """Break off every migration whose guest still runs here: without ZooKeeper nobody could decide who owns it afterwards."""
         session = self._jobs.session

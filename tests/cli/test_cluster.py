@@ -221,6 +221,23 @@ def test_a_backup_holds_what_is_wanted_and_nothing_of_what_is(backup):
     assert backup.stat().st_mode & 0o077 == 0
 
 
+def test_a_backup_goes_round_what_cannot_be_read_names_it_and_does_not_end_well(pvc, world, web1, backup):
+    pvc("vm", "define", pvc.file("web3"))
+    uuids = {vm["name"]: vm["uuid"] for vm in json.loads(pvc("vm", "list", "-o", "json").out)["vms"]}
+    store = world.small.client
+    for path, data in ((znodes.domain(uuids["web1"]), b"{not json"), (znodes.xml(uuids["web2"]), b"<domain/>")):
+        store.multi([Set(path, data, store.read(path).version)])
+    done = pvc("cluster", "backup", str(backup), "-o", "json")
+    told = json.loads(done.out)
+    assert (done.code, told["vms"], told["left_out"]) == (1, 1, sorted([uuids["web1"], "web2"]))
+    assert [vm["name"] for vm in json.loads(backup.read_text())["vms"]] == ["web3"]
+    done = pvc("cluster", "backup", "-")
+    assert done.code == 1
+    assert f"{uuids['web1']} is left out: {znodes.domain(uuids['web1'])} cannot be read" in done.err
+    assert [vm["name"] for vm in json.loads(done.out)["vms"]] == ["web3"]
+    assert pvc("cluster", "restore", str(backup), "--dry-run").code == 1, "its record is in the way"
+
+
 def test_a_backup_is_not_restored_where_something_runs(pvc, backup):
     before = pvc("vm", "list", "-o", "json").out
     done = pvc("cluster", "restore", str(backup), "--yes", "-o", "json")

@@ -30,6 +30,16 @@ def test_a_terminal_shows_one_line_again_and_again(terminal, capsys):
     assert capsys.readouterr().out.endswith("web1: migrate -> start\n")
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_nothing_is_said_before_anything_was_measured_and_the_standstill_in_the_end(monkeypatch, capsys, terminal):
+    monkeypatch.setattr(following, "narrates", lambda: terminal)
+    line = ProgressLine("web1")
+    line(replace(TOLD, total_mib=0, remaining_mib=0, rate_mib_s=0.0))
+    assert capsys.readouterr().out == ""
+    line(replace(TOLD, total_mib=0, stood_ms=358))
+    assert capsys.readouterr().out.endswith("web1: its guest stood still for 358 ms at most\n")
+
+
 def test_a_log_gets_a_line_now_and_then(capsys, monkeypatch):
     monkeypatch.setattr(following, "narrates", lambda: False)
     now = [100.0]

@@ -9,6 +9,7 @@ from pvc.cluster import znodes
 from pvc.cluster.formats import encode_progress
 from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.store import Create, Set
+from pvc.fsm.states import Migration
 from tests.client.world import xml
 
 TOLD = Leaving("00000000-0000-4000-8000-000000000000", "op-1", 4.0, 4000, 1000, 500.0, 1, 0, 0)
@@ -61,6 +62,58 @@ def test_who_waits_is_told_of_this_operation_alone(cluster, world):
     told = []
     assert cluster.wait_for(asked, timeout_s=60, progress=told.append) == "web1 runs on hv2"
     assert [one.remaining_mib for one in told] == [1000, 10]
+
+
+@pytest.fixture
+def moving(cluster, world):
+    """A migration of web1 that was asked for; nothing ends until the world is told to be busy."""
+    cluster.define(xml("web1"), home="hv1")
+    cluster.wait_for(cluster.start("web1", "hv1"), timeout_s=60)
+    world.lazy = True
+    return cluster.migrate("web1", "hv2")
+
+
+def give_away(world, cluster):
+    """Copy until the record gives the guest to the target, where it has yet to run."""
+    for _ in range(20):
+        if cluster.domain("web1").life.phase is Migration.handover:
+            return
+        world.work()
+    raise AssertionError("it is not given away")
+
+
+def tell_stood(world, record, stood_ms):
+    """What the source's daemon writes at the end."""
+    publish(world, "hv1", replace(TOLD, of=record.uuid, op=str(record.life.op_id), stood_ms=stood_ms))
+
+
+def test_the_standstill_is_the_sum_of_what_the_old_node_tells_and_what_this_client_sees(cluster, world, moving):
+    world.idles = [
+        lambda: give_away(world, cluster),
+        lambda: tell_stood(world, cluster.domain("web1"), 250),
+        lambda: world.small.advance(2),
+        lambda: setattr(world, "lazy", False),
+    ]
+    told = []
+    assert cluster.wait_for(moving, timeout_s=60, progress=told.append) == "web1 runs on hv2"
+    assert [one.stood_ms for one in told] == [3250], "a second passes at a turn without news"
+
+
+def test_the_word_of_the_old_node_may_come_last(cluster, world, moving):
+    record = []
+    world.idles = [lambda: give_away(world, cluster), lambda: record.append(cluster.domain("web1")), lambda: setattr(world, "lazy", False)]
+    world.idles.append(lambda: tell_stood(world, record[0], 250))
+    told = []
+    assert cluster.wait_for(moving, timeout_s=60, progress=told.append) == "web1 runs on hv2"
+    assert [one.stood_ms for one in told] == [1250]
+    assert world.idles == [], "it was told after the end"
+
+
+def test_a_standstill_of_which_a_part_is_unknown_is_not_told_and_not_waited_for_long(cluster, world, moving):
+    world.lazy = False
+    told = []
+    assert cluster.wait_for(moving, timeout_s=60, progress=told.append) == "web1 runs on hv2"
+    assert told == []
 
 
 def test_lists_and_data_say_how_far_it_is_and_nothing_of_an_earlier_operation(cluster, world):

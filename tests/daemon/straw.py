@@ -71,6 +71,9 @@ class StrawHypervisor:
     def progress(self, uuid):
         return None
 
+    def halted(self, uuid):
+        return None
+
     def abort_precopy(self):
         self.calls.say("the straw breaks off")
 

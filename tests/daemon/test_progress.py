@@ -1,9 +1,11 @@
 """The progress of migrations: who writes it, how often, and what it is never in the way of."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 
+from pvc.agent.ports import Moved
 from pvc.cluster import znodes
 from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.examples import DOMAIN
@@ -12,7 +14,8 @@ from pvc.cluster.memory import MemoryStore
 from pvc.cluster.progress import MAX_LEAVING, Leaving
 from pvc.cluster.records import Boot, DomainRecord
 from pvc.cluster.store import Create, Set
-from pvc.daemon.progress import ProgressWriter
+from pvc.daemon import progress
+from pvc.daemon.progress import LINGER_S, ProgressWriter
 from pvc.fsm.states import Migration
 from pvc.hypervisor.options import MigrationProgress
 
@@ -28,8 +31,16 @@ class Writing:
         self.store.multi([*(Create(path) for path in ("/nodes", "/nodes/node1", "/boots")), Create(znodes.boot("node1"), BOOT)])
         self.token, self.records = 0, {DOMAIN.uuid: DOMAIN}
         self.figures = {DOMAIN.uuid: MigrationProgress(1.5, 4112, 980, 701.5, 2, 10, 140)}
-        parts = {"token": lambda: self.token, "records": lambda: self.records, "figures": lambda uuid: self.figures.get(uuid)}
-        self.writer = ProgressWriter("node1", self.store, **parts)
+        self.halted, self.now = {}, 100.0
+        self.writer = ProgressWriter(
+            "node1",
+            self.store,
+            token=lambda: self.token,
+            records=lambda: self.records,
+            figures=lambda uuid: self.figures.get(uuid),
+            halted=lambda uuid: self.halted.get(uuid),
+            clock=lambda: self.now,
+        )
 
     def tick(self):
         return self.writer.tick()
@@ -68,6 +79,43 @@ def test_a_node_that_nothing_leaves_writes_nothing(writing):
         writing.records = {DOMAIN.uuid: replace(DOMAIN, life=life)}
         assert not writing.tick()
     assert writing.seen() is None
+
+
+def hand_over(of="web1"):
+    return Moved(of, "migration", "moving", "handover", "hand_over", "Gone from here.")
+
+
+def test_how_long_a_guest_stood_still_here_is_told_when_it_is_given_away_and_for_some_seconds(writing):
+    writing.tick()
+    writing.halted[DOMAIN.uuid] = 99.75
+    writing.writer.moved(hand_over("another"))
+    assert not writing.tick(), "that was another VM's"
+    writing.writer.moved(hand_over(DOMAIN.name))
+    assert writing.tick(), "although its record has not been read anew"
+    assert [(one.of, one.op, one.stood_ms) for one in writing.seen()] == [(DOMAIN.uuid, "op-77ab", 250)]
+    writing.figures.clear()
+    writing.now += LINGER_S
+    assert writing.tick()
+    assert writing.seen() == ()
+
+
+def test_nobody_is_told_of_a_standstill_that_was_not_heard_to_begin(writing):
+    writing.tick()
+    writing.writer.moved(hand_over(DOMAIN.name))
+    writing.figures.clear()
+    writing.tick()
+    assert writing.seen() == ()
+
+
+def test_the_end_is_not_told_with_the_next_look_but_at_once(writing, monkeypatch):
+    monkeypatch.setattr(progress, "INTERVAL_S", 3600.0)
+    writing.halted[DOMAIN.uuid] = 99.75
+    looked = threading.Event()
+    writing.writer.tick = looked.set
+    writing.writer.start()
+    writing.writer.moved(hand_over(DOMAIN.name))
+    assert looked.wait(60.0)
+    writing.writer.close(60.0)
 
 
 def test_there_is_a_limit(writing):

@@ -1,6 +1,7 @@
 """The whole of it, as an admin sees it: commands of the client on real hosts and guests. In every test no guest may ever run twice."""
 
 import json
+import re
 
 import pytest
 
@@ -11,6 +12,8 @@ pytestmark = pytest.mark.lab
 # Beyond every time that PVC itself counts, on a machine that has little left.
 RECOVERY_S = 90
 TICKS_S = 60
+SLOW_MBIT = 60
+"""A link at which the memory of a guest takes some seconds."""
 
 
 def vm(cluster, name):
@@ -50,6 +53,18 @@ def test_a_guest_lives(cluster):
     assert "off ." in cluster[home].console("web")
     cluster.pvc("vm", "undefine", "web", "--yes")
     assert json.loads(cluster.pvc("vm", "list", "--output", "json").stdout)["vms"] == []
+
+
+def test_who_waits_sees_how_far_a_migration_is_and_for_how_long_its_guest_stood_still(cluster):
+    """Over a link on which it takes some seconds, so that there is something to see."""
+    home = running(cluster, "web")
+    cluster[home].slow(SLOW_MBIT)
+    told = cluster.pvc("vm", "migrate", "web").stdout
+    cluster[home].slow(None)
+    assert re.search(r"web: \d+ % migrated, [1-9]\d* MiB/s, .*\d+ s left", told), told
+    assert re.search(r"web: its guest stood still for [1-9]\d* ms at most", told), told
+    back = json.loads(cluster.pvc("vm", "unmigrate", "web", "-o", "json").stdout)
+    assert (back["vm"]["owner"], back["standstill_ms"] > 0) == (home, True)
 
 
 def test_a_killed_daemon_takes_up_its_guests_when_it_is_back(cluster, watcher):
