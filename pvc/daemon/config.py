@@ -124,7 +124,7 @@ class ConfigFile:
 
     def fence_of(self, node: str) -> FenceAccess:
         """How this node is fenced."""
-        values = self.values(node)
+        values, section = self.values(node), self.section_of(node)
         method, times = values["fence_method"], {"timeout_s": values["fence_timeout"], "settle_s": values["fence_settle"]}
         if method is FenceMethod.agent:
             options = values["fence_agent_options"] or ()
@@ -134,7 +134,7 @@ class ConfigFile:
             return FenceAccess(method)
         return FenceAccess(
             method,
-            values["ipmi_hostname"] or lights_out_name(node),
+            values["ipmi_hostname"] or lights_out_name(node if section == DEFAULT or "." in node else section.lower()),
             values["ipmi_username"],
             values["ipmi_password"],
             values["ipmi_password_file"],

@@ -147,6 +147,14 @@ def test_an_agent_needs_its_name_and_options_and_tells_nobody_its_password(tmp_p
     assert "s3cret" not in problem
 
 
+def test_a_host_with_a_short_name_has_the_device_of_the_full_name_of_its_section(tmp_path):
+    path = write(tmp_path, **{"HV1.example.org": {}, "hv2.example.org": {}, "hv3": {}})
+    config = read_config(path, "hv1")
+    assert [config.fence_of(node).address for node in ("hv1", "hv2", "hv3", "hv4")] == [
+        "hv1-lom.example.org", "hv2-lom.example.org", "hv3-lom", "hv4-lom",
+    ]  # fmt: skip
+
+
 def test_a_peers_device_is_found_in_its_section(tmp_path):
     path = write(tmp_path, hv2={"ipmi_hostname": "10.0.0.2", "ipmi_password": "other"})
     config = read_config(path, "hv1")
