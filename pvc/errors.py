@@ -52,9 +52,10 @@ class NoQuorum(PvcError):
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """The at most three known names that look most like the word, best first; case does not count."""
+    """The at most three known names that look most like the word, best first; a full name for its short one; case does not count."""
     by_folded = {name.casefold(): name for name in known}
-    return [by_folded[folded] for folded in get_close_matches(word.casefold(), by_folded, n=3)]
+    full = [name for folded, name in by_folded.items() if folded.startswith(f"{word.casefold()}.")]
+    return full[:3] or [by_folded[folded] for folded in get_close_matches(word.casefold(), by_folded, n=3)]
 
 
 def unknown(kind: str, word: str, known: Iterable[str]) -> str:

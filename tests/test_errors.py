@@ -27,6 +27,10 @@ def test_nearest_does_not_mind_case():
     assert errors.nearest("WEB1", ["web1", "db1"])[0] == "web1"
 
 
+def test_nearest_to_a_short_name_is_the_full_one():
+    assert errors.nearest("HV1", ["hv2.example.org", "hv1.example.org", "hv10.example.org"]) == ["hv1.example.org"]
+
+
 def test_nearest_is_silent_when_nothing_is_near():
     assert errors.nearest("zzz", ["domain", "node"]) == []
 
