@@ -6,8 +6,8 @@
     print(cluster.wait_for(cluster.start("web1"), print))
 """
 
-import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pvc.client.config_commands import ConfigCommands
@@ -32,8 +32,8 @@ from pvc.errors import Refused
 
 
 def wall_clock() -> str:
-    """Now, for people alone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S%z")
+    """Now, for people alone; in UTC as the daemons write it, or one history would tell of two times."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Cluster:
