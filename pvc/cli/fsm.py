@@ -9,6 +9,7 @@ from pvc.cli.fsm_data import explanation_data, machine_data, machines_data
 from pvc.cli.fsm_diagram import FORMATS, draw_all, draw_one
 from pvc.cli.fsm_text import explanation, machine_lines, machines_lines, state_lines
 from pvc.cli.group import Lazy, LazyGroup
+from pvc.cli.names import complete_nodes, complete_vms
 from pvc.cli.output import answer, output
 from pvc.cli.screen import say, width
 from pvc.errors import NotFound, UsageProblem, unknown
@@ -62,6 +63,12 @@ def _complete(context: click.Context, parameter: click.Parameter, begun: str) ->
     return [CompletionItem(name) for name in names.get(parameter.name or "", []) if name.startswith(begun)]
 
 
+def _complete_of(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """VMs, or for a machine of nodes the nodes; before an option has its value, click leaves the arguments where they are."""
+    of_nodes = {"node", "flush", "fence"}.intersection((context.params.get("machine") or "", *context.args))
+    return (complete_nodes if of_nodes else complete_vms)(context, parameter, begun)
+
+
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def fsm() -> None:
     """Show, draw and check the state machines.
@@ -88,7 +95,7 @@ def list_machines(form: str) -> None:
 @fsm.command()
 @click.argument("machine", shell_complete=_complete)
 @click.argument("state", required=False, shell_complete=_complete)
-@click.option("--of", "name", metavar="NAME", help="Where this VM, or for a machine of nodes this node, is now.")
+@click.option("--of", "name", metavar="NAME", shell_complete=_complete_of, help="Where this VM, or with a machine of nodes this node, is.")
 @click.option("--counts", is_flag=True, help="How many VMs or nodes are in each state now.")
 @click.option("-w", "--watch", is_flag=True, help="With --of or --counts: go on, and show each change; Ctrl-C ends it.")
 @output()
@@ -142,7 +149,7 @@ def explain(machine: str, state: str, trigger: str, actor: str | None, form: str
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; a directory gets one file per machine.")
 @click.option("--format", "kind", type=click.Choice(list(FORMATS)), help="Default: what the file is called, else dot.")
 @click.option("--guards", is_flag=True, help="Write what must hold under each trigger.")
-@click.option("--of", "name", metavar="NAME", help="Mark where this VM, or with a machine of nodes this node, is, and how it came there.")
+@click.option("--of", "name", metavar="NAME", shell_complete=_complete_of, help="Mark where this VM or node is, and how it came there.")
 @click.option("--counts", is_flag=True, help="Write how many VMs or nodes are in each state now.")
 def diagram(machine: str | None, output: Path | None, kind: str | None, guards: bool, name: str | None, counts: bool) -> None:
     """Draw a machine, or all in one picture.

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -91,6 +92,11 @@ class RootGroup(LazyGroup):
             result = super().main(args, prog_name, standalone_mode=False, **extra)
         except (PvcError, click.ClickException, click.Abort) as error:
             sys.exit(_report(*self._told(error), as_json=wants_json(sys.argv[1:] if args is None else args)))
+        except OSError as error:  # a full disk behind stdout, above all; nobody is helped by a traceback
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+            code = _report(f"the system refused: {what}", None, 1, as_json=wants_json(sys.argv[1:] if args is None else args))
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or what could not be written is tried again at exit
+            sys.exit(code)
         # Click hands back the code of ctx.exit() here, or what a command returned, which is None.
         sys.exit(result if isinstance(result, int) else 0)
 
@@ -99,6 +105,9 @@ class RootGroup(LazyGroup):
         match error:
             case PvcError():
                 return str(error), error.next_step, error.exit_code
+            case click.NoSuchOption() if any(error.option_name in parameter.opts for parameter in self.params):
+                place = f"{error.option_name} stands before the command: {self.name} {error.option_name} ..."
+                return place, f"{self.name} -h", error.exit_code
             case click.UsageError():
                 path = error.ctx.command_path if error.ctx else self.name
                 return error.format_message(), f"{path} -h", error.exit_code

@@ -5,20 +5,22 @@ from typing import Any
 import click
 
 from pvc.cli.access import access
-from pvc.cli.following import ended, follow
-from pvc.cli.output import Cell, answer, confirm_name, output, print_table, reason_option, yes_option
-from pvc.cli.screen import say
+from pvc.cli.following import dry_run_option, ended, follow, show_plan, waiting_options
+from pvc.cli.names import complete_nodes
+from pvc.cli.output import Cell, answer, confirm_name, is_data, output, print_table, reason_option, yes_option
 
 
 @click.command()
-@click.argument("name", metavar="NODE")
+@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
 @click.option("--confirm-off", is_flag=True, help="Give your word that it is off: you have looked, or pulled its plug.")
-@click.option("--dry-run", is_flag=True, help="Say what would be recovered, and change nothing.")
 @yes_option
 @reason_option
-@click.option("--no-wait", is_flag=True, help="Do not wait for what follows.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer; it goes on, and pvc ends with 4.")
-def fence(name: str, confirm_off: bool, dry_run: bool, yes: bool, reason: str, no_wait: bool, timeout: float | None) -> None:
+@waiting_options
+@dry_run_option
+@output()
+def fence(
+    name: str, confirm_off: bool, dry_run: bool, yes: bool, reason: str, no_wait: bool, timeout: float | None, form: str
+) -> None:
     """Have a lost node shot now, or give your word that it is off.
 
     A node that does not answer is shot at once by another one: without the usual waits, and even where a hold or a missing majority keeps
@@ -28,42 +30,52 @@ def fence(name: str, confirm_off: bool, dry_run: bool, yes: bool, reason: str, n
     destroy their disks. Who said it, when, and why, is kept.
 
     \b
+    pvc node fence hv3 --dry-run
     pvc node fence hv3
     pvc node fence hv3 --confirm-off --reason "its plug is in my hand"
     """
+    from pvc.cli.words import node_json
+    from pvc.client.plans import fence_plan
+
     with access().cluster() as cluster:
-        lost = _lost(cluster, cluster.node(name).name)
+        cluster.node(name)
         if dry_run:
-            say(lost or f"{name} owns no VM: nothing would be recovered.")
-        elif confirm_off:
-            question = f"{lost}\nIf {name} is not off, they will run twice." if lost else f"{name} owns no VM."
-            confirm_name(f'{question} Type its name ("{name}") to give your word that it is off', name, yes)
-            cluster.confirm_off(name, reason)
-            say(f"{name} is taken for off, on your word. {'Next: pvc vm list' if lost else 'It owned no VM.'}")
-        else:
-            confirm_name(f'{lost or f"{name} owns no VM."}\nType its name ("{name}") to have its power cut', name, yes)
-            told = cluster.order_shot(name, reason)
-            if no_wait:
-                say(f"{name} will be shot.")
-            else:
-                undo = f"it cannot be undone; what becomes of it: pvc node info {name}"
-                ended(follow(lambda show: cluster.wait_for_shot(told, show, timeout), f"the shot at {name}", undo))
+            what = f"fence {name} --confirm-off" if confirm_off else f"fence {name}"
+            show_plan(form, what, name, fence_plan(cluster, name, "confirm" if confirm_off else "order"))
+            return
+        sentence = _take_for_off(cluster, name, yes, reason) if confirm_off else _shoot(cluster, name, yes, reason, no_wait, timeout, form)
+        data = {"result": sentence, "node": node_json(cluster.node(name))} if is_data(form) else {}
+    answer(form, data, [name], lambda wide: ended(sentence))
+
+
+def _take_for_off(cluster: Any, name: str, yes: bool, reason: str) -> str:
+    lost = _lost(cluster, name)
+    question = f"{lost}\nIf {name} is not off, they will run twice." if lost else f"{name} owns no VM."
+    confirm_name(f'{question} Type its name ("{name}") to give your word that it is off', name, yes)
+    cluster.confirm_off(name, reason)
+    return f"{name} is taken for off, on your word{'; look with pvc vm list' if lost else ', and owned no VM'}"
+
+
+def _shoot(cluster: Any, name: str, yes: bool, reason: str, no_wait: bool, timeout: float | None, form: str) -> str:
+    confirm_name(f'{_lost(cluster, name) or f"{name} owns no VM."}\nType its name ("{name}") to have its power cut', name, yes)
+    told = cluster.order_shot(name, reason)
+    if no_wait:
+        return f"{name} will be shot"
+    undo = f"it cannot be undone; what becomes of it: pvc node info {name}"
+    return follow(lambda show: cluster.wait_for_shot(told, show, timeout), f"the shot at {name}", undo, tell=not is_data(form))
 
 
 def _lost(cluster: Any, name: str) -> str:
     """What would be recovered, and where; empty when the node owns nothing."""
-    snapshot = cluster.snapshot()
-    owned = sorted((record for record in snapshot.records() if record.life.owner == name), key=lambda record: str(record.name))
-    lines = [f"{name} owns {len(owned)} VM{'s' if len(owned) != 1 else ''}, which would be recovered:"] if owned else []
-    for record in owned:
-        others = [other for other in snapshot.ranking(record).fits if other != name]
-        what = f"started on {others[0]}" if others else "no other node can take it now: it would wait"
-        lines.append(f"  {record.name}: {what if record.life.want == 'start' else f'wanted {record.life.want}'}")
-    return "\n".join(lines)
+    from pvc.client.plans import recovered
+
+    told = list(recovered(cluster, name))
+    lines = [f"{name} owns {len(told)} VM{'s' if len(told) != 1 else ''}, which would be recovered:"] if told else []
+    return "\n".join([*lines, *(f"  {one}" for one in told)])
 
 
 @click.command("fence-test")
-@click.argument("name", metavar="[NODE]", required=False)
+@click.argument("name", metavar="[NODE]", required=False, shell_complete=complete_nodes)
 @click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, metavar="SECONDS", help="Wait no longer.")
 @output()
 def fence_test(name: str | None, timeout: float, form: str) -> None:

@@ -11,6 +11,7 @@ import click
 
 from pvc.cli.access import access
 from pvc.cli.group import Group
+from pvc.cli.names import complete_nodes, complete_vms
 from pvc.cli.output import Cell, answer, output, print_table
 from pvc.cli.screen import say
 from pvc.errors import NotFound, PvcError, unknown
@@ -86,7 +87,7 @@ def _node(said: Said, name: str) -> str:
 
 
 @plan.command()
-@click.argument("node")
+@click.argument("node", shell_complete=complete_nodes)
 @output()
 def fail(node: str, form: str) -> None:
     """Say what would become of all VMs if a node lost its power now.
@@ -98,7 +99,7 @@ def fail(node: str, form: str) -> None:
 
 
 @plan.command()
-@click.argument("node")
+@click.argument("node", shell_complete=complete_nodes)
 @output()
 def flush(node: str, form: str) -> None:
     """Say where the VMs of a node would go if it were flushed now.
@@ -110,8 +111,8 @@ def flush(node: str, form: str) -> None:
 
 
 @plan.command()
-@click.argument("vm")
-@click.argument("node", required=False)
+@click.argument("vm", shell_complete=complete_vms)
+@click.argument("node", required=False, shell_complete=complete_nodes)
 @output()
 def migrate(vm: str, node: str | None, form: str) -> None:
     """Say what would follow if a VM were migrated now, to NODE or the best one.

@@ -40,7 +40,7 @@ def status(form: str) -> None:
 
 def status_json(snapshot: "Snapshot") -> "tuple[dict[str, Any], list[Finding]]":
     """The same for programs, and what needs somebody."""
-    from pvc.client.attention import attention, counts
+    from pvc.client.attention import attention, counts, unfenceable
     from pvc.client.room import losses
 
     config, findings = snapshot.config.value, attention(snapshot)
@@ -52,6 +52,7 @@ def status_json(snapshot: "Snapshot") -> "tuple[dict[str, Any], list[Finding]]":
         "vms": {"count": len(snapshot.domains), "states": counts("domain", snapshot)},
         "memory": _memory(snapshot),
         "losses": lost,
+        "unfenceable": list(unfenceable(snapshot)),
         "attention": [asdict(finding) for finding in findings],
     }
     return data, findings
@@ -83,6 +84,9 @@ def status_lines(snapshot: "Snapshot", findings: "list[Finding]", *, wide: bool)
     bad = [loss["node"] for loss in data["losses"] if loss["left"]]
     spare = f"no: without {' or '.join(bad)} not all VMs have room" if bad else "yes: all VMs have room without any one node"
     lines.append(f"Can it lose a node? {click.style(spare, fg='yellow' if bad else 'green')}" if data["losses"] else "No node answers.")
+    if data["unfenceable"]:
+        sentence = f"No device can fence {', '.join(data['unfenceable'])}: what runs there would wait for an operator, were it lost."
+        lines += [click.style(line, fg="yellow") for line in hanging("", f"{sentence} More: pvc doctor", columns)]
     if not findings:
         return [*lines, "", click.style("Nothing needs attention.", fg="green")]
     shown = findings if wide else findings[:SHOWN]

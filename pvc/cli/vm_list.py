@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STATES = [str(state) for state in Domain if state is not Domain.delete]
 NOTHING = "No VM is here. Next: pvc vm define FILE"
+NO_MATCH = "No VM is as you say. Next: pvc vm list"
 
 
 @click.command("list")
@@ -56,12 +57,17 @@ def show(form: str, snapshot: "Snapshot", vms: "list[tuple[str, Vm]]") -> None:
     answer(form, data, [getattr(vm, "name", uuid) for uuid, vm in vms], lambda wide: print_vms(snapshot, vms, wide=wide))
 
 
+def nothing(snapshot: "Snapshot") -> str:
+    """What a list without a line says."""
+    return NO_MATCH if snapshot.domains else NOTHING
+
+
 def print_vms(snapshot: "Snapshot", vms: "list[tuple[str, Vm]]", *, wide: bool) -> None:
     """Print these VMs as a table."""
     from pvc.cli.words import VM_SPARE
 
     heads, rows = vm_table(snapshot, vms, wide=wide)
-    print_table(heads, rows, NOTHING, VM_SPARE)
+    print_table(heads, rows, nothing(snapshot), VM_SPARE)
 
 
 def vm_table(snapshot: "Snapshot", vms: "list[tuple[str, Vm]]", *, wide: bool) -> tuple[list[str], list[list[Any]]]:

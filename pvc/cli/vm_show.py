@@ -75,17 +75,22 @@ def wait(name: str, conditions: tuple[str, ...], timeout: float | None, form: st
     pvc vm wait web1 --for state=start --timeout 60
     pvc vm wait web1 --for state=start --for owner=hv2
     """
-    goal, what = _goal(name, conditions), f"what happens to {name}"
+    goal, what, awaited = _goal(name, conditions), f"what happens to {name}", ", ".join(conditions)
     with access().cluster() as cluster:
+        for node in _owners(conditions):
+            cluster.node(node)  # one that there is not would be waited for until the end of days
         tell = not is_data(form)
-        sentence = follow(lambda show: cluster.wait_until(name, goal, show, timeout), what, f"pvc vm info {name}", tell=tell)
+        sentence = follow(lambda show: cluster.wait_until(name, goal, show, timeout, awaited), what, f"pvc vm info {name}", tell=tell)
     answer(form, {"result": sentence}, [name], lambda wide: ended(sentence))
 
 
 def _goal(name: str, conditions: tuple[str, ...]) -> "Callable[[DomainRecord | None], Verdict | None]":
     from pvc.client.goals import Verdict
 
-    wanted = dict(_condition(text) for text in conditions)
+    wanted: dict[str, str] = {}
+    for key, value in map(_condition, conditions):
+        if wanted.setdefault(key, value) != value or ("gone" in wanted and len(wanted) > 1):
+            raise UsageProblem(f"{' and '.join(conditions)} cannot hold at once", "pvc vm wait -h")
 
     def goal(record: "DomainRecord | None") -> "Verdict | None":
         if record is None:
@@ -95,6 +100,10 @@ def _goal(name: str, conditions: tuple[str, ...]) -> "Callable[[DomainRecord | N
         return Verdict(True, f"{name} is as awaited: {', '.join(conditions)}") if there else None
 
     return goal
+
+
+def _owners(conditions: tuple[str, ...]) -> list[str]:
+    return [value for key, value in map(_condition, conditions) if key == "owner" and value]
 
 
 def _condition(text: str) -> tuple[str, str]:

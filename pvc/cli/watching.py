@@ -29,11 +29,11 @@ Facts = Callable[["Snapshot"], dict[str, Any]]
 
 def watch_vms(cluster: "Cluster", form: str, choose: "Callable[[Snapshot], list[tuple[str, Vm]]]") -> None:
     """Follow these VMs until Ctrl-C."""
-    from pvc.cli.vm_list import NOTHING, vm_table
+    from pvc.cli.vm_list import nothing, vm_table
     from pvc.cli.words import VM_SPARE, vm_json
 
     def draw(snapshot: "Snapshot") -> list[str]:
-        return table_lines(*vm_table(snapshot, choose(snapshot), wide=form == "wide"), width(), VM_SPARE) or [NOTHING]
+        return table_lines(*vm_table(snapshot, choose(snapshot), wide=form == "wide"), width(), VM_SPARE) or [nothing(snapshot)]
 
     def facts(snapshot: "Snapshot") -> dict[str, Any]:
         return {uuid: vm_json(uuid, vm) for uuid, vm in choose(snapshot)}

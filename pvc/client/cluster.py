@@ -229,10 +229,12 @@ class Cluster:
         verdict = self.waiting.for_domain(asked.before, goal, version=asked.version, show=show, timeout_s=timeout_s, progress=progress)
         return _ended(verdict, asked.name)
 
-    def wait_until(self, name: str, goal: Goal, show: Show | None = None, timeout_s: float | None = None) -> str:
-        """Wait until a VM is as this goal says."""
+    def wait_until(
+        self, name: str, goal: Goal, show: Show | None = None, timeout_s: float | None = None, awaited: str = "what is waited for"
+    ) -> str:
+        """Wait until a VM is as this goal says; `awaited` is that in words."""
         record = self.domain(name)
-        verdict = self.waiting.for_domain(record, goal, show=show, timeout_s=timeout_s, late="not what is waited for")
+        verdict = self.waiting.for_domain(record, goal, show=show, timeout_s=timeout_s, late=f"not {awaited}")
         return _ended(verdict, record.name)
 
     def wait_for_shot(self, told: Told, show: Show | None = None, timeout_s: float | None = None) -> str:

@@ -197,6 +197,17 @@ def test_config_show_says_where_each_value_comes_from(pvc, monkeypatch):
     assert json.loads(pvc("config", "show", "-o", "json").out)["settings"][0]["source"] == "PVC_ZOOKEEPER"
 
 
+def test_a_loss_that_needs_an_operator_is_said_beside_whether_there_is_room(pvc, world):
+    assert "No device can fence" not in pvc("status").out
+    store = world.small.client
+    for name in ("hv1", "hv3"):
+        znode = store.read(znodes.node(name))
+        bare = replace(decode_node(name, znode.data), fencing=Fencing(FenceMethod.none))
+        store.multi([Set(znodes.node(name), encode_node(bare), znode.version)])
+    assert "No device can fence hv1, hv3: what runs there would wait for an operator, were it lost." in pvc("status").out
+    assert json.loads(pvc("status", "-o", "json").out)["unfenceable"] == ["hv1", "hv3"]
+
+
 # ---- backup and restore
 
 

@@ -47,8 +47,12 @@ def test_names_of_vms_and_nodes_are_completed(tab, pvc, web1):
 def test_every_argument_that_names_a_vm_or_node_completes_it(tab, pvc, web1):
     for verb in ("start", "stop", "explain", "history", "info", "dump", "set", "wait", "migrate", "undefine", "resolve"):
         assert tab("vm", verb, "web") == ["web1"], verb
-    for verb in ("flush", "ready", "info", "explain", "history", "remove"):
+    for verb in ("flush", "ready", "info", "explain", "history", "remove", "fence", "fence-test"):
         assert tab("node", verb, "hv1") == ["hv1"], verb
+    for words in (("plan", "fail"), ("plan", "flush"), ("plan", "migrate", "web1"), ("fsm", "show", "node", "--of")):
+        assert tab(*words, "hv1") == ["hv1"], words
+    for words in (("plan", "migrate"), ("fsm", "show", "domain", "--of"), ("fsm", "diagram", "domain", "--of")):
+        assert tab(*words, "web") == ["web1"], words
 
 
 def test_a_cluster_that_does_not_answer_offers_nothing_and_takes_no_time(tab, pvc, monkeypatch):

@@ -30,6 +30,22 @@ def test_help_names_every_command(arguments):
     assert all(name in done.stdout for name in COMMANDS)
 
 
+@pytest.mark.parametrize("arguments", [["-h"], ["fsm", "list", "-o", "json"]])
+def test_a_full_disk_behind_a_redirection_is_a_sentence(arguments):
+    command = "import sys; from pvc.cli.main import main; sys.exit(main(prog_name='pvc'))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", command, *arguments], stdout=full, stderr=-1, text=True)
+    assert done.returncode == 1
+    assert "the system refused: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_option_of_pvc_itself_after_the_command_is_shown_its_place():
+    done = pvc("vm", "list", "--color", "always")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "--color stands before the command: pvc --color ...")
+
+
 def test_a_mistyped_command_ends_with_2_and_a_suggestion():
     done = pvc("fms")
     assert (done.returncode, done.stdout) == (2, "")

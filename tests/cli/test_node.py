@@ -1,9 +1,14 @@
 """`pvc node`, `pvc init` and `pvc hold`: what is printed, what is asked, and how it ends."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from pvc.cluster import znodes
+from pvc.cluster.formats import decode_node, encode_node
+from pvc.cluster.records import FenceMethod, Fencing
+from pvc.cluster.store import Set
 from pvc.core import events as e
 from tests.client.test_fences import daemons_answer
 from tests.client.world import World
@@ -95,15 +100,30 @@ def test_a_word_that_a_node_is_off_is_typed_and_kept(pvc, world):
     assert pvc("node", "fence", "hv2", "--no-wait", typed="hv2\n").out.splitlines()[-1] == "hv2 will be shot."
     assert pvc("node", "fence", "hv2", "--yes", "--timeout", "0").code == 1  # it is ordered already
     shown = pvc("node", "fence", "hv2", "--confirm-off", "--dry-run")
-    assert (shown.code, shown.out.splitlines()[1]) == (0, "  web1: started on hv1")
+    assert (shown.code, shown.out.splitlines()[1:]) == (0, ["  hv2: it is taken for off, unseen, and recovered", "  web1: started on hv1"])
+    dry = json.loads(pvc("node", "fence", "hv2", "--dry-run", "-o", "json").out)["dry_run"]
+    assert (dry["possible"], dry["steps"][1], len(dry["blockers"])) == (False, "web1: started on hv1", 1), "a shot is ordered already"
     assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark").code == 2
     assert pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark", typed="hv1\n").code == 1
     assert pvc("node", "fence", "hv2", "--confirm-off", typed="hv2\n").code == 2
     done = pvc("node", "fence", "hv2", "--confirm-off", "--reason", "dark", typed="hv2\n")
-    assert (done.code, done.out.splitlines()[-1]) == (0, "hv2 is taken for off, on your word. Next: pvc vm list")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "hv2 is taken for off, on your word; look with pvc vm list.")
     assert "If hv2 is not off, they will run twice" in done.err
     kept = json.loads(pvc("node", "info", "hv2", "-o", "json").out)["node"]["fence"]["reason"]
     assert "anna@desk gave their word that it is off: dark" in kept
+
+
+def test_a_fence_that_is_not_possible_says_everything_in_its_way_at_once(pvc, world):
+    znode = world.small.client.read(znodes.node("hv2"))
+    record = decode_node("hv2", znode.data)
+    bare = replace(record, fencing=Fencing(FenceMethod.none))
+    world.small.client.multi([Set(znodes.node("hv2"), encode_node(bare), znode.version)])
+    done = pvc("node", "fence", "hv2", "--dry-run", "-o", "json")
+    blockers = json.loads(done.out)["dry_run"]["blockers"]
+    assert (done.code, len(blockers)) == (1, 2)
+    assert "has no fence device" in blockers[1]
+    assert pvc("node", "fence", "hv2", "--confirm-off", "--dry-run").code == 1, "it answers"
+    assert pvc("node", "fence", "hv9", "--dry-run").code == 3
 
 
 def test_a_test_of_the_devices_says_who_could_fence_whom(pvc, world):

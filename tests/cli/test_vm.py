@@ -253,9 +253,21 @@ def test_wait_refuses_what_never_comes(pvc, web1, what):
     assert pvc("vm", "wait", web1, "--for", what).code == 2
 
 
+def test_wait_refuses_what_cannot_hold_at_once_and_a_node_that_there_is_not(pvc, web1):
+    assert pvc("vm", "wait", web1, "--for", "state=start", "--for", "state=stop").code == 2
+    assert pvc("vm", "wait", web1, "--for", "gone", "--for", "owner=hv1").code == 2
+    assert pvc("vm", "wait", web1, "--for", "owner=hv9").code == 3
+
+
+def test_a_list_of_nothing_says_whether_there_is_anything(pvc):
+    assert pvc("vm", "list").out == "No VM is here. Next: pvc vm define FILE\n"
+    pvc("vm", "define", pvc.file("web1"))
+    assert pvc("vm", "list", "db*").out == "No VM is as you say. Next: pvc vm list\n"
+
+
 def test_wait_that_lasts_too_long_says_what_there_is_instead(pvc, web1):
     done = pvc("vm", "wait", web1, "--for", "state=start", "--timeout", "5")
-    assert (done.code, done.err) == (4, "web1 is still stop: not what is waited for\nNext: pvc vm info web1\n")
+    assert (done.code, done.err) == (4, "web1 is still stop: not state=start\nNext: pvc vm info web1\n")
 
 
 def test_wait_sees_a_vm_go(pvc, world, web1):
