@@ -149,7 +149,8 @@ class CoreLoop:
         mine = known.nodes.get(known.me)
         daemon = mine.record.life.daemon if mine is not None and isinstance(mine.record, NodeRecord) else None
         guests = sum(domain.guest not in (Guest.absent, Guest.unknown) for domain in known.domains.values())
-        self._notifier.status(f"{guests} VMs, session {self._agent.core.session.state}, {daemon or 'not in the cluster yet'}")
+        session = self._agent.core.session.state
+        self._notifier.status(f"{guests} VM{'s' if guests != 1 else ''}, session {session}, {daemon or 'not in the cluster yet'}")
         works = daemon in (Daemon.init, Daemon.run)
         if self._left is not None and known.stopping and not (known.joined and works):
             self._left(not works)
