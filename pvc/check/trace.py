@@ -161,9 +161,11 @@ class Past:
             role = f" by {entry['by']}" if by else ""
             yield f"{self.name}: no row of {machine} is called '{trigger}' and leads from {source} to {dest}{role}"
         for row in rows:
-            if row.joint is not None:
-                partners = TABLES[row.joint[0]].rows_for(row.joint[1])
-                self.states[row.joint[0]] = frozenset(str(one.dest) for one in partners if one.dest is not None)
+            if row.joint is not None and row.joint[0] in self.states:
+                partner, its_trigger = row.joint
+                dests = {str(one.dest) for one in TABLES[partner].rows_for(its_trigger) if one.dest is not None}
+                # Where the partner's own entry of the same write follows, it tells from where that one came.
+                self.states[partner] |= dests
 
 
 def _like(sample: Any, value: Any) -> Any:

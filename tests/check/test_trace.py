@@ -70,6 +70,23 @@ def test_a_history_is_a_chain_of_rows():
     assert gap.wrong == ["transition 4: web: 'migrate' left domain start, and it was boot: something between is missing"]
 
 
+def test_a_write_that_two_machines_make_together_tells_of_both():
+    chain = history(
+        ("node", "stop", "init", "join", "owner"),
+        ("node", "init", "run", "ready", "owner"),
+        ("fence", "none", "evidence", "suspect", "peer"),
+        ("fence", "evidence", "proven", "prove", "fencer"),
+        ("node", "run", "fenced", "prove", "fencer"),
+        ("node", "fenced", "init", "join", "owner"),
+        ("fence", "proven", "none", "clear", "owner"),
+        ("node", "init", "run", "ready", "owner"),
+    )
+    assert verify(chain).wrong == []
+    assert verify(chain[4:]).wrong == [], "a history that has lost its beginning"
+    (gap,) = verify(chain[:1] + chain[2:]).wrong
+    assert "'prove' left node run, and it was fenced or init" in gap
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
