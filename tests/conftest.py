@@ -16,6 +16,7 @@ IN_CI = bool(os.environ.get("CI"))
 
 MISSING = pytest.StashKey[set[str]]()
 SKIPPED = pytest.StashKey[list[str]]()
+MANY_SKIPS = 20
 
 # A slow machine is no failure, so there is no deadline for an example.
 settings.register_profile("pvc", deadline=None)
@@ -125,4 +126,11 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config:
     skipped = config.stash[SKIPPED]
     if skipped:
         rule = "in CI that is a failure" if IN_CI else "in CI that would be a failure"
-        terminalreporter.write_line(f"NOT RUN: {len(skipped)} tests, {rule}: {', '.join(skipped)}", red=True)
+        terminalreporter.write_line(f"NOT RUN: {len(skipped)} tests, {rule}: {', '.join(_by_file(skipped))}", red=True)
+
+
+def _by_file(skipped: list[str]) -> list[str]:
+    """The tests; where they are too many to read, how many there are of which file."""
+    if len(skipped) <= MANY_SKIPS:
+        return skipped
+    return [f"{count} of {file}" for file, count in Counter(test.partition("::")[0] for test in skipped).items()]

@@ -48,6 +48,20 @@ def test_a_missing_part_is_named_loudly(run, options):
     result.stdout.fnmatch_lines(["COULD NOT RUN HERE: zookeeper: no Java", "NOT RUN: 1 tests, *with_a_part", "*1 passed, 1 skipped*"])
 
 
+MANY_NEED_A_PART = """
+import pytest
+
+@pytest.mark.parametrize("number", range(30))
+def test_with_a_part(require, number):
+    require("zookeeper", False, "no Java")
+"""
+
+
+def test_many_that_could_not_run_are_counted_by_file(run):
+    result = run({"test_a.py": MANY_NEED_A_PART, "test_b.py": NEEDS_A_PART})
+    result.stdout.fnmatch_lines(["NOT RUN: 31 tests, *: 30 of test_a.py, 1 of test_b.py", "*1 passed, 31 skipped*"])
+
+
 def test_a_missing_part_fails_in_ci(run, options):
     result = run({"test_a.py": NEEDS_A_PART}, *options, ci=True)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
