@@ -10,7 +10,7 @@ from pvc.cli.access import access
 from pvc.cli.group import Group
 from pvc.cli.output import answer, confirm, confirm_name, output, print_pairs, reason_option, yes_option
 from pvc.cli.policy_options import policy_options, policy_values, shown
-from pvc.cli.screen import say
+from pvc.cli.screen import say, several
 from pvc.errors import PvcError, UsageProblem
 
 
@@ -158,7 +158,8 @@ def backup(file: Path, form: str) -> None:
             click.echo(f"{problem}.", err=True)
     else:
         _write(file, found.text)
-        sentences = [f"{found.vms} VMs are saved in {file}.", *(f"{problem}." for problem in problems)]
+        are = "is" if found.vms == 1 else "are"
+        sentences = [f"{several(found.vms, 'VM')} {are} saved in {file}.", *(f"{problem}." for problem in problems)]
         data = {"result": " ".join(sentences), "vms": found.vms, "left_out": sorted(found.left_out), "problems": problems}
         answer(form, data, [str(file)], lambda wide: say("\n".join(sentences)))
     if problems:
@@ -206,6 +207,6 @@ def restore(file: Any, start: bool, dry_run: bool, yes: bool, reason: str, form:
         if dry_run or plan.blockers:
             show_plan(form, "restore", client.config().name, Plan(plan.steps, plan.blockers))
             return
-        confirm(f"Restore {len(found.vms)} VMs into the cluster {client.config().name}?", yes)
+        confirm(f"Restore {several(len(found.vms), 'VM')} into the cluster {client.config().name}?", yes)
         done = restore_all(client, found, reason, start)
     answer(form, {"done": done}, [vm.name for vm in found.vms], lambda wide: say("\n".join([*done, "It is restored."])))

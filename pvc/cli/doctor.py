@@ -10,6 +10,7 @@ import click
 
 from pvc.cli.access import SESSION_S, Access, access
 from pvc.cli.output import Cell, answer, output, print_table
+from pvc.cli.screen import several
 
 if TYPE_CHECKING:
     from pvc.client.attention import Finding
@@ -121,6 +122,7 @@ def _inside(cluster: "Cluster", repair: bool) -> "Iterator[Finding]":
     hint = "look at minSessionTimeout and maxSessionTimeout of ZooKeeper" if far and cluster.store.session_timeout_s < SESSION_S else None
     yield Finding(WARNING if hint else FINE, "session", f"{granted:g} s are granted, {SESSION_S:g} s were asked for", hint)
     snapshot = cluster.snapshot()
-    yield Finding(FINE, "cluster", f"{snapshot.config.value.name}, {len(snapshot.nodes)} nodes, {len(snapshot.domains)} VMs")
+    nodes, vms = several(len(snapshot.nodes), "node"), several(len(snapshot.domains), "VM")
+    yield Finding(FINE, "cluster", f"{snapshot.config.value.name}, {nodes}, {vms}")
     yield from checkup(cluster, snapshot, repair=repair)
     yield from attention(snapshot)

@@ -11,7 +11,7 @@ from pvc.cli.access import access
 from pvc.cli.names import complete_vms
 from pvc.cli.node_argument import node_argument
 from pvc.cli.output import Cell, answer, output, print_table
-from pvc.cli.screen import hanging, say, width
+from pvc.cli.screen import hanging, say, several, width
 
 if TYPE_CHECKING:
     from pvc.client.deciding import Plan, Possibility
@@ -100,14 +100,16 @@ def explain_node(name: str, form: str) -> None:
     pvc node explain hv1
     """
     from pvc.cli.words import entry_json, node_json
+    from pvc.client.attention import unfenceable
     from pvc.client.lost import not_shot
     from pvc.client.outlook import node_outlook
-    from pvc.client.plans import node_plan
+    from pvc.client.plans import fence_plan, node_plan
     from pvc.client.room import losses
 
     with access().cluster() as cluster:
         node, snapshot = cluster.node(name), cluster.snapshot()
         plans = {trigger: node_plan(cluster, name, trigger) for trigger in ("flush", "ready")}
+        plans |= {"fence": fence_plan(cluster, name, "order"), "fence --confirm-off": fence_plan(cluster, name, "confirm")}
         last = _last(cluster.node_history(name))
     coming, held = node_outlook(name, snapshot), not_shot(name, snapshot)
     loss = next((one for one in losses(snapshot) if one.node == name), None)
@@ -121,7 +123,8 @@ def explain_node(name: str, form: str) -> None:
     }
     answer(form, data, [name], lambda wide: _tell_node(node, plans, last, coming, held))
     if loss is not None and form in ("table", "wide"):
-        _say(f"\nIts loss now: {loss_words(loss.moved, [one.name for one in loss.left])}")
+        word = f" They would wait for an operator's word: {why}." if loss.moved and (why := unfenceable(snapshot).get(name)) else ""
+        _say(f"\nIts loss now: {loss_words(loss.moved, [one.name for one in loss.left])}{word}")
 
 
 def loss_words(moved: int, left: Sequence[str]) -> str:
@@ -129,7 +132,7 @@ def loss_words(moved: int, left: Sequence[str]) -> str:
     if not left:
         fit = "the one VM of it that is wanted up fits" if moved == 1 else f"all {moved} of its VMs that are wanted up fit"
         return f"{fit} elsewhere." if moved else "no VM depends on it."
-    return f"no room for {len(left)} of {moved + len(left)} VMs: {', '.join(left)}."
+    return f"no room for {len(left)} of {several(moved + len(left), 'VM')}: {', '.join(left)}."
 
 
 def _tell_node(

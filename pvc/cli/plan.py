@@ -13,7 +13,7 @@ from pvc.cli.access import access
 from pvc.cli.group import Group
 from pvc.cli.names import complete_nodes, complete_vms
 from pvc.cli.output import Cell, answer, output, print_table
-from pvc.cli.screen import say
+from pvc.cli.screen import say, several
 from pvc.errors import NotFound, PvcError, unknown
 
 if TYPE_CHECKING:
@@ -142,5 +142,5 @@ def record(file: Path) -> None:
         file.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise PvcError(f"{file} cannot be written: {error.strerror}", "name a file in a directory that is there") from error
-    say(f"{len(said['nodes'])} nodes and {len(said['vms'])} VMs are in {file}.")
+    say(f"{several(len(said['nodes']), 'node')} and {several(len(said['vms']), 'VM')} are in {file}.")
     say(f"Next: pvc sim run {file} --log")

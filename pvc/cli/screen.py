@@ -26,6 +26,11 @@ def say(text: str) -> None:
     click.echo(text, color=colour())
 
 
+def several(number: int, thing: str) -> str:
+    """So many of a thing, in words."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def colour() -> bool | None:
     """Whether to colour; None leaves it to what stdout is. Click by itself knows nothing of NO_COLOR."""
     context = click.get_current_context(silent=True)

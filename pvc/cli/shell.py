@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from pvc.cli.access import Access
-from pvc.cli.screen import say
+from pvc.cli.screen import say, several
 from pvc.client.cluster import Cluster
 from pvc.cluster.store import Store
 from pvc.errors import PvcError, UsageProblem, unknown
@@ -215,7 +215,7 @@ def shell(file: Path | None, nodes: int, vms: int, seed: int) -> None:
     here = Shell(said, file or Path("shell"), seed)
     typed = sys.stdin.isatty()
     if typed:
-        say(f"{len(here.said['nodes'])} nodes, {len(here.said['vms'])} VMs. Type help, or quit.")
+        say(f"{several(len(here.said['nodes']), 'node')}, {several(len(here.said['vms']), 'VM')}. Type help, or quit.")
     while not here.over:
         try:
             line = input("pvc-sim> ") if typed else _next_line()

@@ -99,7 +99,8 @@ def _vm(vm: DomainRecord, snapshot: Snapshot) -> Iterator[Finding]:
     elif life.want is Want.start and life.state in OFF:
         yield Finding(WARNING, vm.name, f"it is wanted up, and is {life.state}", next_step)
     elif life.restarts:
-        yield Finding(WARNING, vm.name, f"it failed {life.restarts} times in a row", f"pvc vm history {vm.name}")
+        times = "once" if life.restarts == 1 else f"{life.restarts} times in a row"
+        yield Finding(WARNING, vm.name, f"it failed {times}", f"pvc vm history {vm.name}")
 
 
 def _capacity(snapshot: Snapshot) -> Iterator[Finding]:
@@ -107,7 +108,7 @@ def _capacity(snapshot: Snapshot) -> Iterator[Finding]:
         if loss.left:
             names = ", ".join(one.name for one in loss.left[:MANY]) + (" ..." if len(loss.left) > MANY else "")
             needed = sum(one.memory_mib for one in loss.left)
-            sentence = f"its loss would leave {len(loss.left)} VMs ({needed} MiB) without room: {names}"
+            sentence = f"its loss would leave {len(loss.left)} VM{'s' if len(loss.left) > 1 else ''} ({needed} MiB) without room: {names}"
             yield Finding(WARNING, loss.node, sentence, f"pvc node explain {loss.node}")
 
 

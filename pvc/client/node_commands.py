@@ -100,7 +100,8 @@ class NodeCommands:
         homes = sorted(record.name for record in records if record.name not in bound)
         what = [f"it owns, or is to take, {', '.join(bound)}"] if bound else []
         what += [f"it is the home of {', '.join(homes)}"] if homes else []
-        what += [] if what else [f"{len(uuids)} VMs name it"]
+        unread = f"VM{'s' if len(uuids) > 1 else ''} that cannot be read"
+        what += [] if what else [f"it is named by {len(uuids)} {unread}"]
         raise Refused(f"{name} cannot be removed: {'; '.join(what)}", "pvc vm stay NAME, or pvc vm move NAME NODE, gives a VM another home")
 
     def _record(self, uuid: str) -> object:

@@ -39,7 +39,7 @@ def test_the_status_says_whose_loss_would_not_fit(pvc, world, web1):
     measured(world, hv1=4000, hv2=100, hv3=100)
     told = json.loads(pvc("status", "-o", "json").out)
     assert {loss["node"]: loss["left"] for loss in told["losses"]} == {"hv1": ["web1"], "hv2": [], "hv3": []}
-    assert "its loss would leave 1 VMs (512 MiB) without room: web1" in pvc("status").out
+    assert "its loss would leave 1 VM (512 MiB) without room: web1" in pvc("status").out
     assert "Can it lose a node? no: without hv1 not all VMs have room" in pvc("status").out
 
 

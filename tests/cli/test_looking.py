@@ -171,7 +171,7 @@ def test_explain_of_a_node_says_what_its_loss_would_mean(pvc, world, web1):
     assert "It came there by ready, init -> run, by hv1" in told
     assert "Its loss now: the one VM of it that is wanted up fits elsewhere." in told
     measured(world, hv1=100, hv2=100, hv3=100)
-    assert "Its loss now: no room for 1 of 1 VMs: web1." in pvc("node", "explain", "hv1").out
+    assert "Its loss now: no room for 1 of 1 VM: web1." in pvc("node", "explain", "hv1").out
 
 
 def test_the_history_of_a_node_says_who_flushed_it_and_why(pvc):

@@ -123,6 +123,7 @@ def test_a_fence_that_is_not_possible_says_everything_in_its_way_at_once(pvc, wo
     assert (done.code, len(blockers)) == (1, 2)
     assert "has no fence device" in blockers[1]
     assert pvc("node", "fence", "hv2", "--confirm-off", "--dry-run").code == 1, "it answers"
+    assert json.loads(pvc("node", "explain", "hv2", "-o", "json").out)["commands"]["fence"]["blockers"] == blockers
     assert pvc("node", "fence", "hv9", "--dry-run").code == 3
 
 
