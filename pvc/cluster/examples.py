@@ -20,7 +20,7 @@ from pvc.fsm.views import Life, NodeLife
 UUID = "6f1c0a52-8a0e-4c7e-9f60-0d2c5a0b6a11"
 KERNEL = "0b1f7c1e-5d0e-4a53-9d0b-3f4f0c7f9a01"
 OTHER_KERNEL = "c2a9a7d4-77f0-4e6b-8a39-51c7a2f0e802"
-AT = "2026-03-01 09:30:00+0100"
+AT = "2026-03-01T08:30:00+00:00"
 
 CONFIG = ClusterConfig("d3b07384-d9a0-4c3b-9f2a-1a2b3c4d5e6f", "office", request="init-5e1f")
 BOOT = Boot(7, KERNEL)
