@@ -28,7 +28,7 @@ def dashboard(address: str, port: int) -> None:
         try:
             served = Dashboard(cluster, address, port)
         except OSError as error:
-            raise PvcError(f"nobody can be served at {address}:{port}: {error.strerror}", "choose another with --port") from error
+            raise PvcError(f"nobody can be served at {address}:{port}: {error.strerror}", "choose another --port or --address") from error
         say(f"The cluster is shown at {served.url} until Ctrl-C.")
         try:
             served.run()

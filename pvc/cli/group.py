@@ -46,6 +46,16 @@ class Group(click.Group):
             raise UsageProblem(unknown("command", args[0], self.list_commands(ctx)), f"{ctx.command_path} -h")
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with its whole summary: click cuts it where the line ends."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """What is said of a command in a list."""
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(SUMMARY) if command else ""
+
 
 # What `@group.group()` makes below any of ours.
 Group.group_class = Group
@@ -67,16 +77,9 @@ class LazyGroup(Group):
         lazy = self.lazy.get(cmd_name)
         return lazy.load() if lazy else super().get_command(ctx, cmd_name)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from their summaries: click would import each one for its help."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, self._summary(ctx, name)) for name in self.list_commands(ctx)])
-
-    def _summary(self, ctx: click.Context, name: str) -> str:
-        if name in self.lazy:
-            return self.lazy[name].summary
-        command = super().get_command(ctx, name)
-        return command.get_short_help_str(SUMMARY) if command else ""
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """Its summary, without an import: click would import each one for its help."""
+        return self.lazy[name].summary if name in self.lazy else super().summary(ctx, name)
 
 
 class RootGroup(LazyGroup):

@@ -46,6 +46,11 @@ def test_an_option_of_pvc_itself_after_the_command_is_shown_its_place():
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "--color stands before the command: pvc --color ...")
 
 
+@pytest.mark.parametrize("group", ["cluster", "config", "fsm", "hold", "node", "plan", "sim", "vm"])
+def test_no_list_of_commands_cuts_what_it_says(group):
+    assert "..." not in pvc(group, "-h").stdout.partition("Commands:")[2]
+
+
 def test_a_mistyped_command_ends_with_2_and_a_suggestion():
     done = pvc("fms")
     assert (done.returncode, done.stdout) == (2, "")
