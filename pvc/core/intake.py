@@ -39,7 +39,7 @@ class Intake(Alarms):
     def _alive_seen(self, names: frozenset[str]) -> Iterable[str]:
         changed = names ^ self.known.alive
         self.known.alive = names
-        for name in names:
+        for name in sorted(names):  # a set has another order in each process, and the same seed must tell the same story
             self._node(name).seen_alive = True
         self._count_absences()
         self._weigh()
