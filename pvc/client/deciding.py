@@ -63,9 +63,9 @@ def decide(trigger: str, record: DomainRecord, snapshot: Snapshot, op_id: str, t
     """The transition that this command is, towards this node or the best one; raises Refused with the table's reason."""
     if target is not None and target not in snapshot.nodes:
         raise NotFound(unknown("node", target, snapshot.nodes), "pvc node list")
-    for move in _moves(record, snapshot, op_id):
+    for move in _moves(record, snapshot, op_id, trigger):
         assert isinstance(move.view, DomainView)
-        if move.row.trigger == trigger and (target is None or not move.row.chooses or move.view.choice == target):
+        if target is None or not move.row.chooses or move.view.choice == target:
             return move
     reason = _why_not(trigger, record, snapshot, target)
     next_step = "pvc node list" if trigger in PLACING and "take it" in reason else f"pvc vm explain {record.name}"
@@ -112,11 +112,11 @@ def possibilities(record: DomainRecord, snapshot: Snapshot) -> Iterator[Possibil
             yield Possibility(trigger, reason=_why_not(trigger, record, snapshot, None), guard=_guard(trigger, record, snapshot))
 
 
-def _moves(record: DomainRecord, snapshot: Snapshot, op_id: str) -> tuple[Move, ...]:
+def _moves(record: DomainRecord, snapshot: Snapshot, op_id: str, trigger: str | None = None) -> tuple[Move, ...]:
     ranking = snapshot.ranking(record)
     # A node that failed to take it a moment ago is still better than none.
     fits = sorted(ranking.fits, key=lambda name: name in record.life.avoid)
-    return RULES.client_moves(record.life, snapshot.facts(), Options(op_id=op_id, unfit=ranking.unfit), fits)
+    return RULES.client_moves(record.life, snapshot.facts(), Options(op_id=op_id, unfit=ranking.unfit), fits, trigger)
 
 
 def _why_not(trigger: str, record: DomainRecord, snapshot: Snapshot, target: str | None) -> str:

@@ -187,7 +187,6 @@ def encode_node(record: NodeRecord | NodeOutline) -> bytes:
 
 # ---- the rest
 
-
 RENAMED = {"source": "from", "dest": "to", "request": "request_id", "foreign": FOREIGN}
 """Attributes that are called otherwise in JSON."""
 
@@ -265,6 +264,7 @@ def encode_boot(name: str, record: Boot) -> bytes:
     return BOOT.encode(znodes.boot(name), name, record)
 
 
+@lru_cache(KEPT)
 def decode_stats(name: str, data: bytes) -> NodeStats | Unreadable:
     """What this node's daemon measured."""
     return STATS.decode(znodes.stats(name), name, data)

@@ -221,7 +221,7 @@ class MemoryStore(Store):
 
     @property
     def heard(self) -> bool:
-        return self.connected and not self._frozen
+        return self._state is State.CONNECTED and not self._frozen  # asked for all the time
 
     def notify(self, key: Key) -> None:
         if self.connected:

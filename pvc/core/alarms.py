@@ -9,7 +9,7 @@ from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core import events as e
 from pvc.core.known import Known, KnownDomain, KnownNode
 from pvc.core.waits import Spell, domain_wait, fence_wait
-from pvc.fsm.states import Daemon, Domain, Flush, Job, Request
+from pvc.fsm.states import Daemon, Domain, Fence, Flush, Job, Request
 from pvc.fsm.views import Life, Node
 
 WAITING = (Domain.place, Domain.start, Domain.boot)
@@ -117,6 +117,11 @@ class Alarms:
     def _everything(self) -> list[str]:
         return [*(node_key(name) for name in sorted(self.known.nodes)), *(domain_key(uuid) for uuid in sorted(self.known.domains))]
 
+    def _suspects(self) -> list[str]:
+        """The nodes about which a VM's record may decide something: this one, and all but those that live and nobody suspects."""
+        alive = self.known.alive
+        return [node_key(name) for name, node in self.known.nodes.items() if name == self.me or name not in alive or _is_suspected(node)]
+
     def _waiting_for_room(self) -> list[str]:
         mine = self._node(self.me).record
         leaving = isinstance(mine, NodeRecord) and mine.life.flush is Flush.flush
@@ -155,3 +160,8 @@ class Alarms:
 
     def _say(self, sentence: str) -> None:
         self.answers.append(e.Say(sentence))
+
+
+def _is_suspected(node: KnownNode) -> bool:
+    """Whether there is a fence of it, or may be, or something is left of the last one."""
+    return not isinstance(node.record, NodeRecord) or node.record.life.fence is not Fence.none or bool(node.wait or node.braked)

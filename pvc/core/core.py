@@ -87,7 +87,7 @@ class Core(Intake):
                 self._move_session("synced")
                 mine = self._node(self.me)
                 if mine.record is None:  # this node was never here: its first join creates the record
-                    mine.record, mine.version = NodeRecord(self.me, NodeLife()), NEVER_WRITTEN
+                    mine.record, mine.version, self.known.held = NodeRecord(self.me, NodeLife()), NEVER_WRITTEN, None
                 return self._everything()
             case e.StopAsked():
                 self.known.stopping = True
@@ -166,18 +166,14 @@ class Core(Intake):
         if self.session.state is not Connection.live:
             return
         known = self.known
-        known.held = known.facts()  # a look changes nothing
-        try:
-            takes_work = known.takes_work()
-            for key in dict.fromkeys(keys):
-                kind, _, name = key.partition(" ")
-                if kind == "node":
-                    if takes_work or name == self.me:
-                        self._look_at_node(name)
-                elif takes_work and known.inventory:
-                    self._look_at_domain(name)
-        finally:
-            known.held = None
+        takes_work = known.takes_work()
+        for key in dict.fromkeys(keys):
+            kind, _, name = key.partition(" ")
+            if kind == "node":
+                if takes_work or name == self.me:
+                    self._look_at_node(name)
+            elif takes_work and known.inventory:
+                self._look_at_domain(name)
 
     def _look_at_node(self, name: str) -> None:
         node, facts = self.known.nodes.get(name), self.known.facts()

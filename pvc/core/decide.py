@@ -52,12 +52,14 @@ class Rules:
                         return moves
         return ()
 
-    def client_moves(self, life: Life, nodes: Nodes, options: Options, fits: Sequence[Node] | None = None) -> tuple[Move, ...]:
-        """Every transition that a client may fire on this VM now, with every admissible choice."""
+    def client_moves(
+        self, life: Life, nodes: Nodes, options: Options, fits: Sequence[Node] | None = None, trigger: str | None = None
+    ) -> tuple[Move, ...]:
+        """Every transition that a client may fire on this VM now, with every admissible choice; or only those of one trigger."""
         room = tuple(sorted(eligible(nodes), key=str)) if fits is None else fits
         view = client_view(life, nodes, room, options)
         table = self.tables["domain"]
-        rows = self._masters(table, life.state, By.CLIENT)
+        rows = [row for row in self._masters(table, life.state, By.CLIENT) if trigger in (None, row.trigger)]
         return tuple(Move(table, row, seen, By.CLIENT) for row in rows for seen in choices(row, view, room))
 
     def node_moves(self, me: Node, node: Node, nodes: Nodes, watch: Watch, own: Self) -> tuple[Move, ...]:

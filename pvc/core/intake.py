@@ -38,7 +38,7 @@ class Intake(Alarms):
 
     def _alive_seen(self, names: frozenset[str]) -> Iterable[str]:
         changed = names ^ self.known.alive
-        self.known.alive = names
+        self.known.alive, self.known.held = names, None
         for name in sorted(names):  # a set has another order in each process, and the same seed must tell the same story
             self._node(name).seen_alive = True
         self._count_absences()
@@ -69,7 +69,7 @@ class Intake(Alarms):
     def _node_seen(self, event: e.NodeSeen) -> Iterable[str]:
         node = self._node(event.name)
         before = node.record.life if isinstance(node.record, NodeRecord) else None
-        node.record, node.version = event.record, event.version
+        node.record, node.version, self.known.held = event.record, event.version, None
         self._answered(node_key(event.name), node)
         if isinstance(event.record, Unreadable):
             self._say(f"{event.record}; the node is left as it is")
@@ -132,7 +132,7 @@ class Intake(Alarms):
             del self.known.domains[event.uuid]
         self._rewait_domain(known)
         others = self._waiting_to_move() if moved else ()
-        return [domain_key(event.uuid), *others, *(node_key(name) for name in self.known.nodes)]
+        return [domain_key(event.uuid), *others, *self._suspects()]
 
     def _take_hypervisor(self, event: e.Inventory | e.HypervisorLost | e.GuestSeen | e.JobDone) -> Iterable[str]:
         known = self.known

@@ -126,14 +126,14 @@ class Known:
     measured: bool = False  # the statistics of all nodes were read a moment ago
     passed_on: set[str] = field(default_factory=set)  # the VMs that were given another target by these statistics
     measuring: bool = False
-    held: dict[str, NodeFacts] | None = None  # the facts, while what is known cannot change
+    held: dict[str, NodeFacts] | None = None  # the facts, until a record or a proof of life of a node is another
 
     def facts(self) -> dict[str, NodeFacts]:
         """The nodes whose records can be read, in the form that decisions are made from."""
-        if self.held is not None:
-            return self.held
-        nodes = ((name, node, node.record) for name, node in self.nodes.items())
-        return {name: node.shown(one, name in self.alive) for name, node, one in nodes if isinstance(one, (NodeRecord, NodeOutline))}
+        if self.held is None:
+            read = ((name, node, node.record) for name, node in self.nodes.items())
+            self.held = {name: node.shown(one, name in self.alive) for name, node, one in read if isinstance(one, NodeRecord | NodeOutline)}
+        return self.held
 
     def records(self) -> Iterator[DomainRecord]:
         """The VMs whose records can be read."""

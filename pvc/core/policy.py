@@ -21,10 +21,10 @@ class Ranking:
 
 def rank(record: DomainRecord, nodes: Nodes, stats: Mapping[str, NodeStats], bound: Iterable[DomainRecord]) -> Ranking:
     """Rank the nodes for this VM, its home first; ``bound`` are the VMs on their way to a node whose statistics do not show them yet."""
-    promised = _promised(record, bound)
+    promised, allowed = _promised(record, bound), record.policy.nodes
     fits, unfit, full = [], [], False
     for name, facts in sorted(nodes.items()):
-        never = tuple(_why_never(record, name, facts))
+        never = () if facts.eligible and not allowed else tuple(_why_never(record, name, facts))  # as nearly always
         room = _why_full(record, name, stats.get(name), promised.get(name, 0)) if facts.alive else ""
         if never or room:
             unfit.append((name, ", and ".join((*never, *filter(None, (room,))))))

@@ -253,6 +253,10 @@ class SimCluster:
         """What does not rest yet, in words; nothing once every node runs, and every VM is as it is wanted."""
         return [*self._unsettled_nodes(), *self._unsettled_vms()]
 
+    def all_rest(self) -> bool:
+        """Whether the record of every VM is in a state in which it may stay."""
+        return all(_rests(record.life) for record in self.witness.domains.values())
+
     def _unsettled_nodes(self) -> list[str]:
         wrong = []
         for name, machine in self.world.machines.items():
@@ -267,7 +271,7 @@ class SimCluster:
             life = record.life
             expected = [life.owner] if life.state is Domain.start else []
             copies = [host for host in self.world.copies(uuid) if host not in expected]
-            if life.state not in RESTS or life.phase is not Migration.none or self.world.running(uuid) != expected or copies:
+            if not _rests(life) or self.world.running(uuid) != expected or copies:
                 wrong.append(f"{record.name} is {life}; it runs on {self.world.running(uuid)}, with copies on {copies}")
         return wrong
 
@@ -286,3 +290,7 @@ class SimCluster:
                 row = deciding.move.row
                 return Actor(name, row.trigger, row.why, deciding.move.by, row)
         return Actor("admin")
+
+
+def _rests(life: Life) -> bool:
+    return life.state in RESTS and life.phase is Migration.none
