@@ -159,6 +159,8 @@ def _fields(wanted: Any, where: str, fields: Iterable[str], nodes: Iterable[str]
 
 
 def _values(value: Any, where: str, words: Iterable[str] | None, nodes: Iterable[str]) -> Iterable[str]:
+    if value == []:
+        yield f"{where} is an empty list: nothing could be any of these"
     for one in value if isinstance(value, list) else [value]:
         if one is None and words is None:
             continue

@@ -9,10 +9,17 @@ from pvc.errors import unknown
 Said = Mapping[str, Any]
 """A part of a file."""
 
+MOST = 1e9
+LIMIT = f" below {MOST:,.0f}"
+
 
 def is_number(value: Any) -> bool:
     """Whether this is a number, and neither negative nor endless."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int | float) and value >= MOST
 
 
 class Problems:
@@ -41,7 +48,8 @@ class Problems:
     def number(self, said: Said, field: str, where: str, *, whole: bool = False) -> None:
         """A field that is a number where it is there."""
         if field in said and not (is_number(said[field]) and (not whole or isinstance(said[field], int))):
-            self.wrong(f"{where}: {field} is {shown(said[field])}, and no {'whole ' if whole else ''}number from 0 on")
+            kind = "whole number" if whole else "number"
+            self.wrong(f"{where}: {field} is {shown(said[field])}, and no {kind} from 0 on{LIMIT if _is_huge(said[field]) else ''}")
 
     def word(self, value: Any, known: Iterable[str], where: str) -> None:
         """One of these words."""

@@ -46,7 +46,7 @@ class BadScenario(UsageProblem):
 def read_scenario(path: Path) -> Scenario:
     """Read a scenario file; raises `BadScenario` with everything that is wrong."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        said = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number, object_pairs_hook=_fields)
     except (OSError, UnicodeDecodeError) as error:
         raise BadScenario(path, [(error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"]) from error
     except ValueError as error:
@@ -69,6 +69,14 @@ def scenario_of(said: Said, path: Path) -> Scenario:
 
 def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no number")
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> Said:
+    names = [name for name, _ in pairs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"the field {shown(twice[0])} is there twice in one object")
+    return dict(pairs)
 
 
 class _Reading(Problems):
@@ -220,6 +228,8 @@ class _Reading(Problems):
         if sentence is None:
             self.wrong(f"{where}: {_no_sentence(words)}")
             return
+        if sentence.backwards:
+            self.wrong(f'{where} ("{words}"): its time ends before it begins')
         for kind, name, known in (("VM", sentence.vm, self.vms), ("node", sentence.node, self.nodes)):
             if name is not None:
                 self.named(kind, name, known, f'{where} ("{words}")')
@@ -235,6 +245,8 @@ class _Reading(Problems):
             self.named("VM", said["vm"], self.vms, "timing: vm")
         self.number(said, "fault_at", "timing")
         self.number(said, "must_run_again_within_s", "timing")
+        if is_number(said.get("fault_at")) and said["fault_at"] > self.end:
+            self.wrong(f"timing: fault_at is {said['fault_at']:g} s, after the end at {self.end:g} s")
 
     # ---- the scenario
 

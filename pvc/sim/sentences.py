@@ -23,6 +23,8 @@ class Sentence:
     judge: Callable[[Truth], Judge]
     vm: str | None = None
     node: str | None = None
+    backwards: bool = False
+    """Whether its time ends before it begins."""
 
 
 Reading = Callable[[dict[str, str | None]], Callable[[Truth], Judge]]
@@ -108,7 +110,8 @@ def understood(words: str) -> Sentence | None:
         found = form.pattern.fullmatch(text)
         if found:
             said = found.groupdict()
-            return Sentence(words, form.reading(said), said.get("vm"), said.get("node"))
+            window = _window(said)
+            return Sentence(words, form.reading(said), said.get("vm"), said.get("node"), window.last < window.first)
     return None
 
 

@@ -53,6 +53,7 @@ def test_what_a_file_leaves_out_has_the_values_of_the_format(tmp_path):
         ("{", "it is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ("[]", "it is no JSON object"),
         ('{"end": NaN}', "it is no JSON: NaN is no number"),
+        ('{"end": 100, "end": 200}', "it is no JSON: the field 'end' is there twice in one object"),
         ("[" * 100_000, "it is nested too deeply"),
     ],
 )
@@ -103,6 +104,10 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         ({"expect_better": {"alwys": []}}, 'expect_better: no field called "alwys"; did you mean "always"?'),
         ({"timing": {"vm": "web", "fault_at": 10}}, 'timing: "must_run_again_within_s" is missing'),
         ({"steps": 5}, "steps is no list"),
+        (step(do="power_off", node="hv1", at=1e300), "step 1 (power_off): at is 1e+300, and no number from 0 on below 1,000,000,000"),
+        ({"expect_final": {"vms": {"web": {"state": []}}}}, "expect_final.vms.web.state is an empty list"),
+        ({"expect_always": ["vm web never runs between 50 and 20"]}, "its time ends before it begins"),
+        ({"timing": {"vm": "web", "fault_at": 500, "must_run_again_within_s": 5}}, "timing: fault_at is 500 s, after the end at 100 s"),
     ],
 )
 def test_a_mistake_is_named_with_the_nearest_word(tmp_path, changes, problem):
