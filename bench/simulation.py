@@ -1,4 +1,5 @@
-"""How fast the simulator is, in one process: short scenarios, schedules as `pvc sim explore` draws them, long bad weather, a large cluster.
+"""How fast the simulator is, in one process: short scenarios, schedules as `pvc sim explore` draws them, long bad weather, a large cluster,
+and plans for it.
 
 Run it as ``python bench/simulation.py [PART…]``; without parts, all of them. Counted is processor time, so others on the computer disturb
 less; compare the ratios. Of several runs of the same, the best counts, with the worst beside it.
@@ -14,8 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pvc.sim.cluster import SimCluster
 from pvc.sim.explore import play
+from pvc.sim.foresee import foresee
+from pvc.sim.recorded import recorded
 from pvc.sim.scenario import Scenario
-from pvc.sim.scenario_file import read_scenario
+from pvc.sim.scenario_file import read_scenario, scenario_of
 from pvc.sim.schedule import Schedule, Sizes
 from pvc.sim.verdict import run
 
@@ -24,6 +27,7 @@ SHORT_S = 200.0
 """A scenario that lasts no longer is short."""
 SEEDS = range(100, 112)
 ROUNDS = 3
+NODES, VMS = 100, 2000
 
 
 def main(parts: list[str]) -> None:
@@ -117,7 +121,7 @@ def _played(schedules: list[Schedule]) -> Iterator[str]:
 def large() -> Iterator[str]:
     """100 nodes with 2,000 VMs: begun, at rest, and with a node without power, against real time."""
     began = process_time()
-    cluster = settled(100, 2000)
+    cluster = settled(NODES, VMS)
     took = process_time() - began
     yield f"{cluster.now:8.1f} s until all run, in {took:.1f} s: {cluster.now / took:.1f} times real time"
     for what, act in (("at rest", lambda: None), ("a node loses its power", lambda: cluster.power_off("hv7"))):
@@ -126,7 +130,34 @@ def large() -> Iterator[str]:
         cluster.run(120.0)
         took = process_time() - began
         yield f"{120.0:8.1f} s, {what}, in {took:.1f} s: {120.0 / took:.1f} times real time"
-    assert all(cluster.life(f"vm{number}").owner != "hv7" for number in range(2000)), "not everything was recovered"
+    assert all(cluster.life(f"vm{number}").owner != "hv7" for number in range(VMS)), "not everything was recovered"
+
+
+def story() -> Iterator[str]:
+    """100 nodes with 2,000 VMs as a scenario of ten minutes, in which a node loses its power: played and judged, its beginning included."""
+    nodes = [{"name": f"hv{number + 1}", "memory_mib": 65536} for number in range(NODES)]
+    vms = [{"name": f"vm{number}", "home": f"hv{number % NODES + 1}"} for number in range(VMS)]
+    steps = [{"at": 300, "do": "power_off", "node": "hv7"}]
+    always = ["no VM runs on two nodes", "a VM of an unreachable node starts elsewhere only after that node is confirmed off"]
+    said = {"name": "large", "nodes": nodes, "vms": vms, "zk": "external", "steps": steps, "end": 600, "expect_always": always}
+    began = process_time()
+    _judged(scenario_of(said, Path("large")))
+    took = process_time() - began
+    yield f"{600.0:8.1f} s in {took:.1f} s: {600.0 / took:.1f} times real time"
+
+
+def plans() -> Iterator[str]:
+    """What `pvc plan` says of 100 nodes with 2,000 VMs."""
+    cluster = settled(NODES, VMS)
+    said = recorded(cluster.admin.snapshot(), cluster.wall())
+    for step in ({"do": "power_off", "node": "hv7"}, {"do": "node_flush", "node": "hv7"}, {"do": "vm_migrate", "vm": "vm6"}):
+        began = process_time()
+        seen = foresee(said, step)
+        moved = [fate for fate in seen.fates if fate.before != fate.after]
+        assert len(moved) == (1 if "vm" in step else VMS // NODES), moved
+        assert not seen.down, seen.down
+        took = process_time() - began
+        yield f"{took:8.1f} s for {' '.join(step.values())}: {len(moved)} VMs move, the last at {seen.moments[-1].at:.0f} s"
 
 
 def settled(nodes: int, vms: int) -> SimCluster:
@@ -147,7 +178,7 @@ def _quiet(cluster: SimCluster, seconds: float) -> float:
     return seconds
 
 
-PARTS = {"scenarios": scenarios, "schedules": schedules, "chaos": chaos, "large": large}
+PARTS = {"scenarios": scenarios, "schedules": schedules, "chaos": chaos, "large": large, "story": story, "plans": plans}
 
 
 if __name__ == "__main__":
