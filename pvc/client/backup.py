@@ -80,7 +80,7 @@ def saved(cluster: Cluster) -> Saved:
             if _parsed_vm(len(vms), vm, problems) is not None:
                 vms.append(vm)
         if problems:
-            left_out[record.name] = problems[0]
+            left_out[record.name] = problems[0].removeprefix(f"VM {len(vms) + 1} ({record.name}): ")
     text = _document(snapshot, vms)
     parsed(text)  # what cannot be restored is no backup
     return Saved(text, len(vms), left_out)

@@ -242,6 +242,7 @@ def test_a_backup_goes_round_what_cannot_be_read_names_it_and_does_not_end_well(
     told = json.loads(done.out)
     assert (done.code, told["vms"], told["left_out"]) == (1, 1, sorted([uuids["web1"], "web2"]))
     assert [vm["name"] for vm in json.loads(backup.read_text())["vms"]] == ["web3"]
+    assert "web2 is left out: the XML cannot be used" in told["problems"][1] + told["problems"][0]
     done = pvc("cluster", "backup", "-")
     assert done.code == 1
     assert f"{uuids['web1']} is left out: {znodes.domain(uuids['web1'])} cannot be read" in done.err
