@@ -5,6 +5,7 @@ not one problem for each start.
 """
 
 import configparser
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,6 +146,7 @@ class ConfigFile:
 
     def problems(self, node: str) -> Iterator[str]:
         """Everything that is wrong with this file, for this node or for any."""
+        yield from self._mistakable(node)
         wrong = list(dict.fromkeys(self._misread()))
         yield from wrong
         missing = list(self._missing(node))
@@ -154,6 +156,14 @@ class ConfigFile:
             yield from zk_login.problems(values)
             yield from _disorder(settings_of(values))
             yield from _hasty(values)
+
+    def _mistakable(self, node: str) -> Iterator[str]:
+        """Where hosts go by short names, two sections of one short name would be each other's: the fence device too."""
+        names = [section.lower() for section in self.sections]
+        shorts = Counter(name.partition(".")[0] for name in names)
+        for short, count in shorts.items() if "." not in node else ():
+            if count > 1 and short not in names:
+                yield f"{count} sections are those of a host called {short}, and hosts have short names here: which of them is meant?"
 
     def _misread(self) -> Iterator[str]:
         for section in (DEFAULT, *self.sections):

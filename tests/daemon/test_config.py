@@ -155,6 +155,14 @@ def test_a_host_with_a_short_name_has_the_device_of_the_full_name_of_its_section
     ]  # fmt: skip
 
 
+def test_two_sections_of_one_short_name_are_refused_where_hosts_have_short_names(tmp_path):
+    path = write(tmp_path, **{"hv1.a.org": {}, "hv2.a.org": {}, "hv2.b.org": {}})
+    (problem,) = problems(path, "hv1")
+    assert "2 sections are those of a host called hv2" in problem
+    assert read_config(path, "hv1.a.org").fence_of("hv2.b.org").address == "hv2-lom.b.org"
+    assert read_config(write(tmp_path, **{"hv1": {}, "hv1.a.org": {}}), "hv1").node == "hv1"
+
+
 def test_a_peers_device_is_found_in_its_section(tmp_path):
     path = write(tmp_path, hv2={"ipmi_hostname": "10.0.0.2", "ipmi_password": "other"})
     config = read_config(path, "hv1")
