@@ -23,7 +23,7 @@ from pvc.sim.hypervisor import SimHypervisor
 from pvc.sim.schedule import Sizes
 from tests.check.planted import planted
 
-SEEDS = 60
+SEEDS = 240
 """Within how many schedules a defect has to be found."""
 SIZES = Sizes((3,), (3, 4, 6), 240.0)
 
