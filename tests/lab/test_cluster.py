@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,8 +13,8 @@ pytestmark = pytest.mark.lab
 # Beyond every time that PVC itself counts, on a machine that has little left.
 RECOVERY_S = 90
 TICKS_S = 60
-SLOW_MBIT = 60
-"""A link at which the memory of a guest takes some seconds."""
+SLOW_MBIT = 24
+"""A link over which a guest writes faster than it is sent."""
 
 
 def vm(cluster, name):
@@ -55,16 +56,29 @@ def test_a_guest_lives(cluster):
     assert json.loads(cluster.pvc("vm", "list", "--output", "json").stdout)["vms"] == []
 
 
-def test_who_waits_sees_how_far_a_migration_is_and_for_how_long_its_guest_stood_still(cluster):
-    """Over a link on which it takes some seconds, so that there is something to see."""
-    home = running(cluster, "web")
-    cluster[home].slow(SLOW_MBIT)
-    told = cluster.pvc("vm", "migrate", "web").stdout
-    cluster[home].slow(None)
-    assert re.search(r"web: \d+ % migrated, [1-9]\d* MiB/s, .*\d+ s left", told), told
-    assert re.search(r"web: its guest stood still for [1-9]\d* ms at most", told), told
-    back = json.loads(cluster.pvc("vm", "unmigrate", "web", "-o", "json").stdout)
-    assert (back["vm"]["owner"], back["standstill_ms"] > 0) == (home, True)
+def test_who_waits_sees_how_far_a_migration_is(cluster):
+    """Over a link on which it does not end before something was measured."""
+    home = running(cluster, "busy", dirty_mib=32)
+    away = next(name for name in ("hv1", "hv2", "hv3") if name != home)
+    cluster[away].slow(SLOW_MBIT)
+    with ThreadPoolExecutor() as pool:
+        migration = pool.submit(cluster.pvc, "vm", "migrate", "busy", away)
+        try:
+            wait_until(lambda: measured(cluster, "busy"), TICKS_S, "its progress is published")
+        finally:
+            cluster[away].slow(None)
+        told = migration.result().stdout
+    assert re.search(r"busy: \d+ % migrated, \d+ MiB/s", told), told
+    back = json.loads(cluster.pvc("vm", "unmigrate", "busy", "-o", "json").stdout)
+    assert back["vm"]["owner"] == home
+    # A client that reads the record too late for its hand-over cannot put the standstill together.
+    assert back["standstill_ms"] is None or 0 < back["standstill_ms"] < 1000 * TICKS_S
+
+
+def measured(cluster, name):
+    """Whether a node has published how fast a migration is."""
+    progress = (vm(cluster, name)["migration"] or {}).get("progress")
+    return progress is not None and progress["rate_mib_s"] >= 1
 
 
 def test_a_killed_daemon_takes_up_its_guests_when_it_is_back(cluster, watcher):
