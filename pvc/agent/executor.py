@@ -16,7 +16,8 @@ from pvc.cluster.node_changes import Joining, join_change, node_change, token_of
 from pvc.cluster.records import Boot, DomainRecord, History, NodeRecord, NodeStats, Unreadable
 from pvc.cluster.store import NotConnected, OutcomeUnknown, Refused, SessionLost, Store, StoreError, Znode
 from pvc.core import events as e
-from pvc.core.known import NEVER_WRITTEN, Known
+from pvc.core.known import Known
+from pvc.core.objects import NEVER_WRITTEN
 from pvc.errors import PvcError
 from pvc.fsm.fire import Record, View
 from pvc.fsm.machine import Tracker, fire

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from pvc.cluster.records import DomainRecord, NodeRecord
 from pvc.core import events as e
-from pvc.core.known import Known, KnownDomain, KnownNode
+from pvc.core.known import Known
+from pvc.core.objects import KnownDomain, KnownNode
 from pvc.core.waits import Spell, domain_wait, fence_wait
 from pvc.fsm.states import Daemon, Domain, Fence, Flush, Job, Request
 from pvc.fsm.views import Life, Node

@@ -13,7 +13,8 @@ from pvc.core.alarms import WAITING, domain_key, node_key
 from pvc.core.decide import RULES, Move, Rules
 from pvc.core.facts import JOBS, POWER_JOBS, Self
 from pvc.core.intake import Intake
-from pvc.core.known import GONE, NEVER_WRITTEN, Known, KnownDomain, KnownNode
+from pvc.core.known import GONE, Known
+from pvc.core.objects import NEVER_WRITTEN, KnownDomain, KnownNode
 from pvc.core.policy import Ranking
 from pvc.core.settings import Settings
 from pvc.core.waits import passed_wait
@@ -221,6 +222,8 @@ class Core(Intake):
         moves = self.rules.domain_moves(self.me, life, known.local, self.known.facts(), options, ranking.fits)
         if not self._needs_measuring(record, moves, ranking) and not self._too_many(moves) and not self._came_back(uuid, moves):
             for move in moves[:1]:
+                assert isinstance(move.view, DomainView)
+                known.choice = move.view.choice if move.row.chooses else None
                 self._fire(domain_key(uuid), known, move)
 
     def _needs_measuring(self, record: DomainRecord | None, moves: tuple[Move, ...], ranking: Ranking) -> bool:

@@ -9,7 +9,7 @@ from pvc.cluster.records import DomainOutline, DomainRecord, NodeRecord, NodeSta
 from pvc.core import events as e
 from pvc.core.alarms import Alarms, domain_key, node_key
 from pvc.core.brakes import minority
-from pvc.core.known import KnownDomain, KnownNode
+from pvc.core.objects import KnownDomain, KnownNode
 from pvc.core.waits import absence_waits, reading_wait
 from pvc.fsm.states import Fence, Guest, Job, Migration, Power
 

@@ -12,19 +12,16 @@ from pvc.cluster.records import (
     Method,
     NodeOutline,
     NodeRecord,
-    NodeStats,
     OnPoweroff,
     Unreadable,
 )
 from pvc.core.brakes import another_shot, just_regained, minority, unshootable
-from pvc.core.facts import LOCALS, Local, NodeFacts, Options, Self, Watch
+from pvc.core.facts import NodeFacts, Options, Self, Watch
+from pvc.core.objects import NEVER_WRITTEN, KnownDomain, KnownNode
 from pvc.core.policy import Ranking, preferring, rank, with_recorded
 from pvc.core.settings import Settings
-from pvc.fsm.states import Daemon, Domain, Fence, Guest, Job, Power, Request
+from pvc.fsm.states import Daemon, Domain, Fence, Guest, Power, Request
 from pvc.fsm.views import Life
-
-NEVER_WRITTEN = -1
-"""In place of a version: there is no such record yet."""
 
 GONE = Life(state=Domain.delete)
 
@@ -36,72 +33,6 @@ UNHEARD_STARTS = 3
 
 AGAIN = (Domain.boot, Domain.start, Domain.restart, Domain.shutdown, Domain.destroy)
 """States after which a VM may have to be placed anew."""
-
-
-@dataclass(slots=True)
-class KnownDomain:
-    """One VM: its record as last read, and what this daemon observes of it."""
-
-    record: DomainRecord | DomainOutline | Unreadable | None = None
-    version: int = NEVER_WRITTEN
-    guest: Guest = Guest.unknown
-    job: Job = Job.none
-    by_itself: bool = False
-    answered: bool = False  # this daemon has heard how the last start of the guest ended
-    trouble: str = ""  # what the hypervisor said when the last job failed
-    read: bool = False  # the record was read, and when it is None, there is none
-    ours: bool = False  # it has or had a record, or this node claimed it: no guest of somebody else's
-    ticket: int | None = None  # a transition is on its way, or its record has to be read again
-    refused: int | None = None  # the version against which the last transition was refused, until the record is read again
-    due: bool = False
-    wait: str = ""
-
-    @property
-    def local(self) -> Local:
-        """The observations, in the form that decisions are made from."""
-        return LOCALS[self.guest, self.job]
-
-
-@dataclass(slots=True)
-class KnownNode:
-    """One node: its record as last read, and what this daemon knows of its power."""
-
-    record: NodeRecord | NodeOutline | Unreadable | None = None
-    version: int = NEVER_WRITTEN
-    stats: NodeStats | None = None
-    seen_alive: bool = False
-    away: bool = False  # without a proof of life since this daemon has watched
-    absences: int = 0  # how often it was; so that a wait of an earlier absence is recognised
-    dead: bool = False  # away for the dead time
-    long_dead: bool = False  # and for the saving throws, or a planned reboot, as well
-    reading: Power = Power.unread
-    readings: int = 0
-    asked: int | None = None  # the ticket of the transition that ordered a power job in flight
-    stale: bool = False
-    claims: int = 0  # how often its fence was another's; so that a wait under an earlier claim is recognised
-    resetting: bool = False  # the time of its watchdog is being counted
-    reset: bool = False  # and is over
-    graced: bool = False  # its grace for booting has begun
-    passed: int = 0  # how often this daemon has passed its fence on, and whether it still leaves it to others
-    resting: bool = False
-    switched: int = 0  # how often this daemon has switched it on again
-    braked: str = ""  # why it was last said not to be shot
-    facts: NodeFacts | None = None  # as it was last shown
-    ticket: int | None = None
-    refused: int | None = None
-    due: bool = False
-    wait: str = ""
-
-    def shown(self, record: NodeRecord | NodeOutline, alive: bool) -> NodeFacts:
-        """The node in the form that decisions are made from; the same object as long as it is so."""
-        facts = self.facts
-        if facts is None or facts.life is not record.life or facts.alive is not alive or facts.boot != record.boot:
-            facts = self.facts = NodeFacts(record.life, alive, record.boot)
-        return facts
-
-    def begin_anew(self) -> None:
-        """Nobody suspects it any more: what was done about it concerns no later fence."""
-        self.passed, self.resting, self.switched, self.braked = 0, False, 0, ""
 
 
 @dataclass(slots=True)
@@ -162,7 +93,7 @@ class Known:
         if self.me in stats:
             owned = [other for other in self.records() if other.life.owner == self.me and other.uuid != record.uuid]
             stats[self.me] = with_recorded(stats[self.me], owned, self.guests_here())
-        bound = [other for other in self.records() if other.life.target is not None]
+        bound = [other for known in self.domains.values() if (other := known.bound()) is not None]
         ranking = rank(record, self.facts(), stats, bound)
         again = record.life.owner == self.me and record.life.state in AGAIN
         leaving = record.life.state is Domain.start and self.guest_of(record.uuid) is not Guest.absent

@@ -1,6 +1,6 @@
 """Which nodes may take a VM, in which order, and why not: one check for client, placement, flush, recovery and return alike (I11)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pvc.cluster.records import DomainRecord, NodeStats, Selector
@@ -25,13 +25,14 @@ def rank(record: DomainRecord, nodes: Nodes, stats: Mapping[str, NodeStats], bou
     fits, unfit, full = [], [], False
     for name, facts in sorted(nodes.items()):
         never = () if facts.eligible and not allowed else tuple(_why_never(record, name, facts))  # as nearly always
-        room = _why_full(record, name, stats.get(name), promised.get(name, 0)) if facts.alive else ""
+        coming = promised.get(name, ())
+        room = _why_full(record, name, stats.get(name), sum(other.memory_mib for other in coming)) if facts.alive else ""
         if never or room:
             unfit.append((name, ", and ".join((*never, *filter(None, (room,))))))
             full = full or not never
         else:
             away = name != record.life.home
-            fits.append((away, _load(record.policy.selector, stats.get(name), promised.get(name, 0)), name))
+            fits.append((away, _load(record.policy.selector, stats.get(name), coming), name))
     return Ranking(tuple(name for _, _, name in sorted(fits)), tuple(unfit), full)
 
 
@@ -52,16 +53,16 @@ def with_recorded(stats: NodeStats, owned: Iterable[DomainRecord], here: Iterabl
     return stats if free == stats.memory_free_mib else replace(stats, memory_free_mib=max(0, free))
 
 
-def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, int]:
-    """What each node has promised to others before this VM.
+def _promised(record: DomainRecord, bound: Iterable[DomainRecord]) -> dict[str, list[DomainRecord]]:
+    """To which VMs each node is promised before this one.
 
     Of the VMs that were promised to its own target one has to come first, or all of them would wait for each other's room.
     """
-    promised: dict[str, int] = {}
+    promised: dict[str, list[DomainRecord]] = {}
     for other in bound:
         target = other.life.target
         if target is not None and (other.uuid < record.uuid if target == record.life.target else other.uuid != record.uuid):
-            promised[target] = promised.get(target, 0) + other.memory_mib
+            promised.setdefault(target, []).append(other)
     return promised
 
 
@@ -85,16 +86,16 @@ def _why_full(record: DomainRecord, name: str, stats: NodeStats | None, promised
     return ""
 
 
-def _load(selector: Selector, stats: NodeStats | None, promised: int) -> float:
-    """The smaller, the better."""
+def _load(selector: Selector, stats: NodeStats | None, coming: Sequence[DomainRecord]) -> float:
+    """The smaller, the better; ``coming`` count as if they were there, and with all of their processors busy."""
     if stats is None:
         return 0.0
     match selector:
         case Selector.load:
-            return stats.load
+            return stats.load + sum(other.vcpus for other in coming)
         case Selector.vcpus:
-            return float(stats.vcpus)
+            return float(stats.vcpus + sum(other.vcpus for other in coming))
         case Selector.vms:
-            return float(stats.domains)
+            return float(stats.domains + len(coming))
         case _:
-            return float(promised - stats.memory_free_mib)
+            return float(sum(other.memory_mib for other in coming) - stats.memory_free_mib)

@@ -20,7 +20,7 @@ def node(name, daemon=Daemon.run, **life):
 
 
 def vm(state=Domain.start, want=Want.start, **life):
-    return DomainRecord(UUID, "web", "g1", Life(state, want, home="hv1", **life), memory_mib=1024, vcpus=1)
+    return DomainRecord(UUID, "web", "g1", Life(state, want, **({"home": "hv1"} | life)), memory_mib=1024, vcpus=1)
 
 
 def fires(answers):

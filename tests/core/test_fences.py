@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pvc.cluster.records import FenceMethod, Fencing, NodeStats
+from pvc.cluster.records import FenceMethod, Fencing, NodeStats, Policy, Selector
 from pvc.core import events as e
 from pvc.core.facts import NodeFacts, roles
 from pvc.core.settings import Settings
@@ -283,3 +283,16 @@ def test_what_a_dead_node_owned_is_recovered_once_there_is_room_in_whatever_stat
     core.on(e.Due("hv1 measured"))
     assert measures(core.on(e.StatsSeen(NodeStats(memory_free_mib=100)))) == [("hv1", "hv2")]
     assert triggers(core.on(e.Measured(full | {"hv2": NodeStats(memory_free_mib=4000)}))) == ["recover"]
+
+
+@pytest.mark.parametrize("selector", Selector)
+def test_what_a_dead_node_owned_is_spread_over_those_that_are_left(selector):
+    """All of it is decided in one look, when none of it is written yet."""
+    core = working()
+    lost(core)
+    for uuid in (UUID[:-1] + digit for digit in "123456"):
+        core.on(e.DomainSeen(uuid, replace(vm(owner="hv3", home="hv3"), uuid=uuid, policy=Policy(selector=selector)), 3))
+    core.on(e.DomainSeen(UUID, None, 4))
+    core.on(e.Measured({name: NodeStats(memory_free_mib=64000, load=1.0) for name in ("hv1", "hv2")}))
+    targets = [answer.move.view.choice for answer in fires(held(core, Fence.proven, Daemon.fenced)) if answer.move.row.trigger == "recover"]
+    assert sorted(targets) == ["hv1"] * 3 + ["hv2"] * 3

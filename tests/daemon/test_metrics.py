@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pvc.agent.ports import Moved
 from pvc.cluster.records import ClusterConfig, DomainRecord, Hold, NodeRecord, NodeStats, Unreadable
 from pvc.core.core import Core
-from pvc.core.known import KnownDomain, KnownNode
+from pvc.core.objects import KnownDomain, KnownNode
 from pvc.daemon.machine import LISTENING
 from pvc.daemon.metrics import Exporter
 from pvc.errors import PvcError
