@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Marathon(config), "pvc-marathon")
     # Of whoever runs the tests, or of pytest-xdist's making: no width is part of a test that does not set one.
     os.environ.pop("COLUMNS", None)
+    os.unsetenv("COLUMNS")  # readline sets it behind Python's back, when pytest imports it
     if hasattr(config.option, "loadscopereorder"):
         # Newer versions of pytest-xdist begin with the largest file, whatever our order.
         config.option.loadscopereorder = False

@@ -1,12 +1,15 @@
 """Claims: what a daemon leaves for libvirt's hook and for the daemon after it; and the hook, run as libvirt runs it."""
 
 import os
+import re
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from lab.wait import wait_until
 from pvc.errors import PvcError
 from pvc.fsm.states import Job
 from pvc.hypervisor.claims import GONE_KEPT_S, Claim, Claims, Phase, parse
@@ -124,6 +127,30 @@ def test_the_hook_denies_what_is_gone_from_here(claims, tmp_path, words):
     claims.put(VM, 1, Phase.run)
     claims.is_gone(VM)
     assert hook(claims, tmp_path, *words)[0] == 1
+
+
+def test_the_hook_waits_for_a_claim_that_is_on_its_way(claims, tmp_path):
+    """The node that the guest leaves can be faster than pvcd here, which claims once it knows that its word is written."""
+    claims.put(VM, 1, Phase.run)
+    claims.is_gone(VM)
+    (tmp_path / "boot_id").write_text("boot-1\n")
+    environment = {"PVC_CLAIMS_DIRECTORY": str(claims.directory), "PVC_BOOT_ID_FILE": str(tmp_path / "boot_id")}
+    words = [HOOK, "vm1", "migrate", "begin", "-"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as asked:
+        asked.stdin.write(f"<domain>\n  <uuid>{VM}</uuid>\n</domain>\n".encode())
+        asked.stdin.close()
+        wait_until(lambda: sleeps(asked.pid) or asked.poll() is not None, 30, "it waits")
+        claims.put(VM, 2, Phase.copy)
+    assert asked.returncode == 0
+
+
+def sleeps(parent):
+    """Whether a child of this process sleeps."""
+    found = False
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            found = found or re.search(rf"\(sleep\) S {parent} ", stat.read_text()) is not None
+    return found
 
 
 @pytest.mark.parametrize("words", ASKED)
