@@ -174,6 +174,12 @@ def test_every_command_has_a_page_that_says_what_it_does(pages):
     assert ".B \\-h, \\-\\-help" in pages["pvc-vm-start"]
 
 
+def test_no_line_of_a_page_is_indented_but_by_roff(pages):
+    """A line that begins with a space breaks the paragraph."""
+    kept = re.compile(r"^\.nf$.*?^\.fi$", re.MULTILINE | re.DOTALL)
+    assert [name for name, text in pages.items() if re.search("^ ", kept.sub("", text), re.MULTILINE)] == []
+
+
 def test_no_line_of_a_page_is_a_command_of_roff_by_accident(pages):
     commands = {".TH", ".SH", ".PP", ".TP", ".B", ".nf", ".fi"}
     lines = [line for text in pages.values() for line in text.splitlines() if line.startswith((".", "'"))]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 
 import click
@@ -46,7 +47,7 @@ def page(command: click.Command, context: click.Context, subcommands: dict[str, 
     yield from (".SH NAME", f"{plain(name)} \\- {plain(summary)}", ".SH SYNOPSIS")
     usage = " ".join(command.collect_usage_pieces(context))
     yield f".B {plain(path)}\n{plain(usage)}"
-    yield from (".SH DESCRIPTION", *described(command.help or ""))
+    yield from (".SH DESCRIPTION", *described(cleandoc(command.help or "")))
     yield from listed("OPTIONS", [record for one in command.get_params(context) if (record := one.get_help_record(context))])
     yield from listed("COMMANDS", [(sub, f"{below.get_short_help_str(200)} See {name}-{sub}(1).") for sub, below in subcommands.items()])
     yield from listed("EXIT STATUS", list(EXIT))
