@@ -27,7 +27,6 @@ class KnownDomain:
     refused: int | None = None  # the version against which the last transition was refused, until the record is read again
     due: bool = False
     wait: str = ""
-
     choice: str | None = None  # the node that the transition on its way has chosen for it
 
     def bound(self) -> DomainRecord | None:
