@@ -7,6 +7,7 @@ Every process started here is ended here, by its own id, also after a failure: t
 leaves behind.
 """
 
+import atexit
 import contextlib
 import ctypes
 import itertools
@@ -27,6 +28,7 @@ PR_SET_PDEATHSIG = 1
 # Below the range of outgoing connections: a port of ours must not be taken while its server is down.
 FIRST_PORT, LAST_PORT, OURS = 21000, 30000, 300
 _claim = socket.socket(socket.AF_UNIX)
+atexit.register(_claim.close)
 """Held as long as this process lives, that no other one takes the same ports: what is free now may be a server's that is down."""
 
 

@@ -7,42 +7,50 @@ which ZooKeeper promises only after a sync.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from pvc.cluster.store import ANY_VERSION, Absent, Check, Create, Delete, Op, Refused, SessionLost, Set, Why, Znode
-from pvc.cluster.watches import CHILDREN, DATA, Key
+from pvc.cluster.store import ANY_VERSION, Create, Delete, Op, Refused, SessionLost, Znode
+from pvc.cluster.transaction import Transaction, TreeNode
+from pvc.cluster.watches import Key
+
+EPOCH_BITS = 32
+"""The lower bits of a transaction's number count within an epoch, which begins with an election."""
 
 
-class Client(Protocol):
-    """What the ensemble tells a client. Both calls may only note it: the ensemble is in the middle of a change."""
+class Watcher(Protocol):
+    """Whom the ensemble tells what has changed. These calls, and those of a client, may only note it: it is in the middle of a change."""
 
     def notify(self, key: Key) -> None:
         """A watch of this client's fired, and is gone."""
+
+
+class Client(Watcher, Protocol):
+    """What the ensemble tells who has a session, or wants one."""
 
     def session_over(self) -> None:
         """The ensemble has ended this client's session."""
 
     def clock_moved(self) -> None:
-        """`now` has moved on."""
+        """`now` has moved on, as far as `due_at` at least, or this client has been heard until now."""
 
     def link_changed(self) -> None:
         """Requests are answered no more, or again."""
 
     @property
+    def session_id(self) -> int:
+        """The session that this client takes for its own."""
+
+    @property
     def heard(self) -> bool:
-        """Whether heartbeats of this client reach the ensemble."""
+        """Whether heartbeats of this client reach the ensemble; before it changes, the client says `stir`."""
 
-
-@dataclass(slots=True)
-class _Node:
-    data: bytes
-    owner: int
-    czxid: int
-    mzxid: int
-    version: int = 0
-    children: set[str] = field(default_factory=set)
+    @property
+    def due_at(self) -> float:
+        """When this client wants to be told of the time, in seconds of the ensemble's `now`; infinite while it waits for nothing."""
 
 
 @dataclass(slots=True)
@@ -53,10 +61,29 @@ class _Session:
     ephemerals: dict[str, None] = field(default_factory=dict)
     """Paths it created as ephemeral: some may be gone again, or be another's by now."""
 
+    @property
+    def due_at(self) -> float:
+        """When it ends unless it is heard: never while it is."""
+        return math.inf if self.client.heard else self.heard_at + self.timeout_s
 
-def parent_of(path: str) -> str:
-    """The path one level up."""
-    return path.rpartition("/")[0] or "/"
+
+class _Nobody:
+    """In place of a client that is no more, or has another session by now."""
+
+    session_id, heard, due_at = 0, False, math.inf
+
+    def notify(self, key: Key) -> None:
+        """Nobody hears it."""
+
+    session_over = clock_moved = link_changed = lambda self: None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the servers keep on their disks: the tree, and the sessions."""
+
+    tree: Mapping[str, TreeNode]
+    sessions: Mapping[int, _Session]
 
 
 class MemoryEnsemble:
@@ -70,43 +97,48 @@ class MemoryEnsemble:
         self.zxid = 0
         self.quorum = True
         self._tick_s = tick_s
-        self._tree: dict[str, _Node] = {"/": _Node(b"", 0, 0, 0)}
+        self._tree: dict[str, TreeNode] = {"/": TreeNode(b"", 0, 0, 0)}
         self._sessions: dict[int, _Session] = {}
         self._next_session = 1
         self._clients: list[Client] = []
-        self._calm = False  # every session and every client is heard, and none has stirred since
+        self._due_at: float | None = None
         # One-shot, as ZooKeeper's. A dict of dicts keeps the order in which clients asked: histories must repeat.
-        self._watches: dict[Key, dict[int, Client]] = {}
+        self._watches: dict[Key, dict[int, Watcher]] = {}
 
     # -- Faults and time, called by the owner of the world ----------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
         """Let time pass, then end every session that was not heard for its timeout."""
-        self.now += seconds
-        if self._calm:
-            return  # as nearly always; everybody was heard just now, which `stir` notes
-        if self.quorum:
-            for session in self._sessions.values():
-                if session.client.heard:
-                    session.heard_at = self.now
-            for session_id in self._overdue():
-                self.expire(session_id)
+        self.advance_to(self.now + seconds)
+
+    def advance_to(self, now: float) -> None:
+        """Let time pass until then."""
+        self.now = now
+        if now < self.due_at:
+            return  # as nearly always
+        for session_id in self._overdue():
+            self.expire(session_id)
         for client in tuple(self._clients):
-            client.clock_moved()
-        self._calm = self.quorum and all(s.client.heard for s in self._sessions.values()) and all(c.heard for c in self._clients)
+            if not client.heard:
+                client.clock_moved()
+        self._due_at = None
 
     @property
-    def calm(self) -> bool:
-        """Whether nothing can happen by time alone, until somebody stirs."""
-        return self._calm
+    def due_at(self) -> float:
+        """When time alone does something next, in seconds of `now`: a session ends, or a client counts its own as lost; else infinite."""
+        if self._due_at is None:
+            ends = [session.due_at for session in self._sessions.values()] if self.quorum else []
+            self._due_at = min([*ends, *(client.due_at for client in self._clients)], default=math.inf)
+        return self._due_at
 
     def stir(self) -> None:
-        """Somebody comes, goes, or is about to be heard no more, or again: until now everybody was heard, if all was calm."""
-        if self._calm:
-            self._calm = False
-            for session in self._sessions.values():
+        """Somebody comes, goes, or is about to be heard no more, or again: who is heard was heard until now."""
+        self._due_at = None
+        for session in self._sessions.values():
+            if session.client.heard:
                 session.heard_at = self.now
-            for client in tuple(self._clients):
+        for client in self._clients:
+            if client.heard:
                 client.clock_moved()
 
     def expire(self, session_id: int) -> None:
@@ -129,12 +161,31 @@ class MemoryEnsemble:
             session.heard_at = self.now
         self._tell_quorum()
 
+    def snapshot(self) -> Snapshot:
+        """A copy of everything."""
+        sessions = {i: replace(session, ephemerals=dict(session.ephemerals)) for i, session in self._sessions.items()}
+        return Snapshot(deepcopy(self._tree), sessions)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put a copy back in place of everything since, as with all servers stopped; they then elect a leader, which begins a new epoch."""
+        had_quorum = self.quorum
+        self.lose_quorum()
+        for client in self._clients:
+            client.session_over()  # also who is frozen has no connection any more
+        self._tree = deepcopy(dict(snapshot.tree))
+        holders = {client.session_id: client for client in self._clients}
+        kept = {i: (session, holders.get(i, _Nobody())) for i, session in snapshot.sessions.items()}
+        self._sessions = {i: _Session(old.timeout_s, self.now, client, dict(old.ephemerals)) for i, (old, client) in kept.items()}
+        self.zxid = ((self.zxid >> EPOCH_BITS) + 1) << EPOCH_BITS
+        if had_quorum:
+            self.regain_quorum()
+
     def _tell_quorum(self) -> None:
         for client in tuple(self._clients):
             client.link_changed()
 
     def _overdue(self) -> list[int]:
-        return [i for i, s in self._sessions.items() if self.now - s.heard_at >= s.timeout_s]
+        return [i for i, s in self._sessions.items() if self.now >= s.due_at] if self.quorum else []
 
     # -- Sessions ---------------------------------------------------------------------------------------------------
 
@@ -181,11 +232,11 @@ class MemoryEnsemble:
         node = self._tree.get(path)
         return None if node is None else tuple(sorted(node.children))
 
-    def arm(self, key: Key, client: Client) -> None:
+    def arm(self, key: Key, client: Watcher) -> None:
         """Notify `client` once, at the next change of what `key` names."""
         self._watches.setdefault(key, {})[id(client)] = client
 
-    def disarm(self, key: Key, client: Client) -> None:
+    def disarm(self, key: Key, client: Watcher) -> None:
         """Forget a watch that has not fired."""
         armed = self._watches.get(key, {})
         armed.pop(id(client), None)
@@ -208,7 +259,7 @@ class MemoryEnsemble:
 
     def _write(self, ops: Sequence[Op], session_id: int) -> None:
         self.zxid += 1
-        transaction = _Transaction(self._tree, self.zxid, session_id)
+        transaction = Transaction(self._tree, self.zxid, session_id)
         try:
             for op in ops:
                 transaction.apply(op)
@@ -216,84 +267,3 @@ class MemoryEnsemble:
             transaction.roll_back()
             raise
         self._fire(transaction.fired)
-
-
-class _Transaction:
-    """Operations applied one after the other to a tree, each undone when a later one is refused."""
-
-    def __init__(self, tree: dict[str, _Node], zxid: int, session_id: int) -> None:
-        self._tree, self._zxid, self._session_id = tree, zxid, session_id
-        self._undo: list[Callable[[], object]] = []
-        self.fired: list[Key] = []
-
-    def roll_back(self) -> None:
-        for step in reversed(self._undo):
-            step()
-
-    def apply(self, op: Op) -> None:
-        match op:
-            case Create(_, data, ephemeral):
-                self._create(op, data, self._session_id if ephemeral else 0)
-            case Set(_, data, version):
-                self._set(op.path, self._matching(op, version), data)
-            case Delete(_, version):
-                self._delete(op, self._matching(op, version))
-            case Check(_, version):
-                self._matching(op, version)
-            case Absent():
-                self._create(op, b"", 0)
-                self._delete(op, self._tree[op.path])
-
-    def _matching(self, op: Op, version: int) -> _Node:
-        node = self._tree.get(op.path)
-        if node is None:
-            raise Refused(op.path, Why.MISSING, op)
-        if version not in (ANY_VERSION, node.version):
-            raise Refused(op.path, Why.VERSION, op, f"expected {version}, found {node.version}")
-        return node
-
-    def _create(self, op: Op, data: bytes, owner: int) -> None:
-        if op.path in self._tree:
-            raise Refused(op.path, Why.EXISTS, op)
-        parent = self._tree.get(parent_of(op.path))
-        if parent is None:
-            raise Refused(op.path, Why.MISSING, op)
-        if parent.owner:
-            raise Refused(op.path, Why.EPHEMERAL_PARENT, op)
-        self._put(op.path, _Node(data, owner, self._zxid, self._zxid))
-
-    def _set(self, path: str, node: _Node, data: bytes) -> None:
-        old = (node.data, node.version, node.mzxid)
-
-        def restore() -> None:
-            node.data, node.version, node.mzxid = old
-
-        self._undo.append(restore)
-        node.data, node.version, node.mzxid = data, node.version + 1, self._zxid
-        self.fired.append((DATA, path))
-
-    def _delete(self, op: Op, node: _Node) -> None:
-        if node.children:
-            raise Refused(op.path, Why.NOT_EMPTY, op)
-        self._take(op.path, node)
-
-    def _put(self, path: str, node: _Node) -> None:
-        self._link(path, node)
-        self._undo.append(lambda: self._unlink(path))
-        self._note(path)
-
-    def _take(self, path: str, node: _Node) -> None:
-        self._unlink(path)
-        self._undo.append(lambda: self._link(path, node))
-        self._note(path)
-
-    def _note(self, path: str) -> None:
-        self.fired += [(DATA, path), (CHILDREN, path), (CHILDREN, parent_of(path))]
-
-    def _link(self, path: str, node: _Node) -> None:
-        self._tree[path] = node
-        self._tree[parent_of(path)].children.add(path.rpartition("/")[2])
-
-    def _unlink(self, path: str) -> None:
-        del self._tree[path]
-        self._tree[parent_of(path)].children.remove(path.rpartition("/")[2])

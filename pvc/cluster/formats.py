@@ -5,7 +5,7 @@ back what it is about to write, so nothing gets into the cluster that would be q
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -13,10 +13,10 @@ from pvc.cluster import schemas, znodes
 from pvc.cluster.codec import Bad
 from pvc.cluster.fields import FOREIGN, Format, Unwritable, outlined, readable
 from pvc.cluster.handover import handover_of
+from pvc.cluster.histories import Histories
 from pvc.cluster.progress import Leaving, Progress
 from pvc.cluster.records import (
     MAX_HISTORY_BYTES,
-    MAX_HISTORY_ENTRIES,
     MAX_RECORD_BYTES,
     Boot,
     ClusterConfig,
@@ -38,7 +38,7 @@ from pvc.fsm.domain import OWNED
 from pvc.fsm.states import Domain, Kind, Migration
 from pvc.fsm.views import Life, NodeLife
 
-KEPT, KEPT_HISTORIES = 4096, 64
+KEPT = 4096
 """How many records are kept as they were last read: what was just written is read again at once, by a simulator for every daemon."""
 
 Plain = TypeVar("Plain", Boot, ClusterConfig, HistoryEntry, NodeStats)
@@ -285,16 +285,14 @@ def encode_progress(name: str, record: Progress) -> bytes:
     return PROGRESS.encode(znodes.progress(name), name, record)
 
 
-@lru_cache(KEPT_HISTORIES)
+_HISTORIES = Histories(HISTORY)
+
+
 def decode_history(path: str, data: bytes) -> History | Unreadable:
     """The transitions in this data, of a VM or of a node's daemon."""
-    return HISTORY.decode(path, "", data)
+    return _HISTORIES.decode(path, data)
 
 
 def encode_history(path: str, record: History) -> bytes:
     """As many of the last transitions as fit; raises `Unwritable`."""
-    for skipped in range(max(0, len(record.entries) - MAX_HISTORY_ENTRIES), len(record.entries)):
-        data = HISTORY.written(replace(record, entries=record.entries[skipped:]))
-        if len(data) <= MAX_HISTORY_BYTES:
-            return readable(path, data, decode_history(path, data))
-    return HISTORY.encode(path, "", replace(record, entries=()))
+    return _HISTORIES.encode(path, record)

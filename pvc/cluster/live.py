@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -52,6 +53,7 @@ class ZooKeeperStore(Store):
         self._options = options
         self._session = Session(options.session_timeout_s)
         self._watches = Watches(self._look, self._session.emit)
+        self._noticed: dict[Key, float] = {}
         self._turns = threading.BoundedSemaphore(TURNS)
         self._client: Client | None = None
         self._zxid = 0
@@ -199,10 +201,12 @@ class ZooKeeperStore(Store):
         self._watches.begin(self._session.generation)
 
     def _down(self) -> None:
+        self._noticed.clear()
         self._watches.end()
 
     def _fired(self, key: Key) -> None:
         with self._session.callback():
+            self._noticed[key] = time.monotonic()
             self._watches.fired(key)
 
     def _look(self, key: Key, generation: int) -> None:
@@ -230,8 +234,9 @@ class ZooKeeperStore(Store):
 
     def _report(self, key: Key, generation: int, value: Znode | tuple[str, ...] | None) -> None:
         _, path = key
+        noticed_at = self._noticed.pop(key, None)
         if isinstance(value, Znode) or (value is None and key[0] == DATA):
-            self._watches.looked(key, generation, Changed(path, value, generation))
+            self._watches.looked(key, generation, Changed(path, value, generation, noticed_at))
         else:
             self._watches.looked(key, generation, ChildrenChanged(path, value, generation))
 

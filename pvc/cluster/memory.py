@@ -34,10 +34,10 @@ from pvc.cluster.watches import CHILDREN, DATA, Key, Look
 
 
 class MemoryStore(Store):
-    """One process's session with a `MemoryEnsemble`.
+    """One process's session with a `MemoryEnsemble`; its death is `disconnect` and `close`: the session lives on until its timeout.
 
-    The process's death is `disconnect` and `close`: the session lives on until its timeout.
-    `disconnect`, `reconnect`, `freeze`, `thaw` and `lose_next_reply` are the faults; `deliver` hands out events.
+    `disconnect`, `reconnect`, `freeze`, `thaw` and `lose_next_reply` are the faults; `deliver` hands out events, which are `waiting` until
+    then; some may turn out to be nothing new.
     """
 
     def __init__(self, ensemble: MemoryEnsemble, session_timeout_s: float = 10.0) -> None:
@@ -45,17 +45,15 @@ class MemoryStore(Store):
         self._asked_s = self._granted_s = session_timeout_s
         self._listener: Listener | None = None
         self._closed = False
-        self._session = 0
-        self._generation = 0
+        self._session = self._generation = self._zxid = self.requests = 0
         self._state = State.LOST
         self._link_up = True
         self._frozen = False
-        self._acked_at = -math.inf
-        self._zxid = 0
+        self._acked_at = self._thawed_at = -math.inf
         self._reply_to_lose: bool | None = None
         self._watched: dict[Key, None] = {}  # a set that keeps its order
         self._reported: dict[Key, Changed | ChildrenChanged] = {}
-        self._queue: deque[Connection | Relisted | Look] = deque()
+        self.waiting: deque[Connection | Relisted | Look] = deque()
 
     def start(self, listener: Listener, timeout_s: float = 10.0) -> None:
         assert not self._closed, "a closed store stays closed"
@@ -74,7 +72,7 @@ class MemoryStore(Store):
             self._ensemble.end_session(self._session)  # otherwise it ends by its timeout
         self._forget_watches()
         self._listener, self._state = None, State.LOST
-        self._queue.clear()
+        self.waiting.clear()
 
     @property
     def connected(self) -> bool:
@@ -97,7 +95,7 @@ class MemoryStore(Store):
         return self._zxid
 
     def lease_age_s(self) -> float:
-        return 0.0 if self.heard and self._ensemble.calm else self._ensemble.now - self._acked_at
+        return 0.0 if self._acked else self._ensemble.now - self._acked_at
 
     # -- Requests --------------------------------------------------------------------------------------------------
 
@@ -125,8 +123,8 @@ class MemoryStore(Store):
         return tuple(version_after(op) for op in ops)
 
     def _lose_reply(self, ops: Sequence[Op], *, applied: bool) -> NoReturn:
-        with suppress(Refused):  # a refusal is lost as well
-            if applied:
+        if applied:
+            with suppress(Refused):  # a refusal is lost as well
                 self._ensemble.multi(self._session, ops)
         self.disconnect()
         raise OutcomeUnknown("the connection went before the reply")
@@ -136,6 +134,7 @@ class MemoryStore(Store):
             raise RuntimeError("a frozen process makes no requests: thaw it first")
         if not self.connected:
             raise NotConnected(f"no connection to ZooKeeper ({self._state.value}): nothing was sent")
+        self.requests += 1
         self._acked_at, self._zxid = self._ensemble.now, self._ensemble.zxid
 
     # -- Watches ---------------------------------------------------------------------------------------------------
@@ -154,14 +153,14 @@ class MemoryStore(Store):
 
     def relist(self) -> None:
         if self.connected:
-            self._queue.extend(Look(key, self._generation) for key in self._watched)
-            self._queue.append(Relisted(self._generation))
+            self.waiting.extend(Look(key, self._generation) for key in self._watched)
+            self.waiting.append(Relisted(self._generation))
 
     def refresh(self) -> None:
         if self.connected and self._watched:
             key = next(iter(self._watched))
             self._watched[key] = self._watched.pop(key)
-            self._queue.append(Look(key, self._generation))
+            self.waiting.append(Look(key, self._generation))
 
     def _watch(self, key: Key) -> None:
         check_path(key[1])
@@ -179,16 +178,11 @@ class MemoryStore(Store):
         for key in self._watched:
             self._ensemble.disarm(key, self)
 
-    @property
-    def undelivered(self) -> int:
-        """How many events wait, some of which may turn out to be nothing new."""
-        return len(self._queue)
-
     def deliver(self, limit: int | None = None) -> int:
         """Hand waiting events to the listener, oldest first, and return how many were taken."""
         taken = 0
-        while self._queue and not self._frozen and (limit is None or taken < limit):
-            event = self._event(self._queue.popleft())
+        while self.waiting and not self._frozen and (limit is None or taken < limit):
+            event = self._event(self.waiting.popleft())
             if event is not None and self._listener is not None:
                 self._listener(event)
             taken += 1
@@ -204,12 +198,11 @@ class MemoryStore(Store):
     def _look(self, key: Key) -> Event | None:
         if not self.connected or key not in self._watched:
             return None
+        self.requests += 1
         self._ensemble.arm(key, self)
-        event = self._present(key)
-        if self._reported.get(key) == event:
-            return None
+        event, before = self._present(key), self._reported.get(key)
         self._reported[key] = event
-        return event
+        return None if event == before else event
 
     def _present(self, key: Key) -> Changed | ChildrenChanged:
         kind, path = key
@@ -223,9 +216,14 @@ class MemoryStore(Store):
     def heard(self) -> bool:
         return self._state is State.CONNECTED and not self._frozen  # asked for all the time
 
+    @property
+    def due_at(self) -> float:
+        waits = self._state is State.SUSPENDED and not self._frozen
+        return math.nextafter(self._acked_at + self._granted_s, math.inf) if waits else math.inf
+
     def notify(self, key: Key) -> None:
         if self.connected:
-            self._queue.append(Look(key, self._generation))
+            self.waiting.append(Look(key, self._generation))
 
     def session_over(self) -> None:
         if self.connected:
@@ -243,11 +241,16 @@ class MemoryStore(Store):
         elif reachable and not self.connected:
             self._connect()
 
+    @property
+    def _acked(self) -> bool:
+        """Whether the last heartbeat was answered just now: a process that goes on has sent none yet."""
+        return self.heard and self._ensemble.now > self._thawed_at
+
     def clock_moved(self) -> None:
-        if self.heard:
+        if self._acked:
             self._acked_at = self._ensemble.now
-        elif not self._frozen:
-            self._watch_lease()
+        elif self._ensemble.now >= self.due_at:
+            self._become(State.LOST)  # kazoo reports none while it is disconnected: both stores count for themselves
 
     # -- Faults ----------------------------------------------------------------------------------------------------
 
@@ -269,9 +272,9 @@ class MemoryStore(Store):
     def thaw(self) -> None:
         """Let the process go on. What it was about to do it may do now, in a new session if its own has ended."""
         self._ensemble.stir()
-        self._frozen = False
+        self._frozen, self._thawed_at = False, self._ensemble.now
         self.link_changed()
-        self._watch_lease()
+        self.clock_moved()
 
     def lose_next_reply(self, *, applied: bool) -> None:
         """Let the connection go between the next multi and its reply, with the multi applied or not."""
@@ -287,12 +290,7 @@ class MemoryStore(Store):
         self._become(State.CONNECTED)
         self.relist()
 
-    def _watch_lease(self) -> None:
-        """kazoo reports no LOST while it is disconnected: both stores count for themselves."""
-        if self._state is State.SUSPENDED and self.lease_age_s() > self._granted_s:
-            self._become(State.LOST)
-
     def _become(self, state: State) -> None:
         self._ensemble.stir()
         self._state = state
-        self._queue.append(Connection(state, self._session, self._generation))
+        self.waiting.append(Connection(state, self._session, self._generation))

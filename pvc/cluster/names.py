@@ -1,15 +1,16 @@
 """Names of VMs and nodes, UUIDs, ids and addresses: what they look like, checked before one becomes part of a path, a URI or a command."""
 
 import re
+from functools import lru_cache
 
 from pvc.errors import UsageProblem
 
-NAME_RULE = "1 to 63 of a-z, 0-9, '.' and '-', beginning with a letter or digit, without '..'"
+NAME_RULE = "1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit, without '..'"
 UUID_RULE = "32 of 0-9 and a-f in the groups 8-4-4-4-12"
 TOKEN_RULE = "1 to 64 of letters, digits, '.', '_', ':' and '-'"
 ADDRESS_RULE = "a host name or IP address, perhaps with a port; no user, no password"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _ADDRESS = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
@@ -45,6 +46,7 @@ def is_line(text: str) -> bool:
     return (text.isascii() and text.isprintable()) or _CONTROL.search(text) is None
 
 
+@lru_cache(4096)  # asked for with each path
 def checked_name(kind: str, text: str) -> str:
     """The name itself; raises UsageProblem when it is none, because an empty one, or '..', would lead to another znode."""
     if not is_name(text):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 
-from pvc.cluster.names import is_address, shown
+from pvc.cluster.names import shown
 from pvc.errors import UsageProblem
 
+_SERVER = re.compile(r"([A-Za-z0-9._-]{1,255}|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\]):(?P<port>[0-9]{1,5})")
 PERMISSIONS = {"c": "create", "d": "delete", "r": "read", "w": "write", "a": "admin"}
 
 
@@ -45,13 +48,23 @@ class Options:
         if not self.hosts:
             raise UsageProblem("no ZooKeeper host is configured", "list at least one as host:port")
         for host in self.hosts:
-            name, _, port = host.rpartition(":")
-            if not is_address(host) or not name or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+            if not is_server(host):
                 raise UsageProblem(f"{shown(host)} is no ZooKeeper server", "write it as host:port, for example zk1:2181")
         if self.chroot and (not self.chroot.startswith("/") or self.chroot.endswith("/")):
             raise UsageProblem(f'the chroot "{self.chroot}" is no absolute path', "write it as /pvc")
         for entry in self.acl:
             parse_acl(entry)
+
+
+def is_server(text: str) -> bool:
+    """Whether this is host:port, an IPv6 address in brackets; kazoo would end on what is none."""
+    found = _SERVER.fullmatch(text)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        return False
+    try:
+        return found["ipv6"] is None or bool(IPv6Address(found["ipv6"]).exploded)
+    except ValueError:
+        return False
 
 
 def parse_acl(entry: str) -> tuple[str, str, frozenset[str]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pvc.errors import NoQuorum, PvcError
@@ -80,9 +80,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The path does not exist although its parent does, or the whole multi is refused.
-
-    ZooKeeper has no such operation: it is sent as create + delete and counts as two.
+    """The path does not exist although its parent does, or the whole multi is refused. ZooKeeper has no such operation: it is sent as
+    create + delete and counts as two.
     """
 
     path: str
@@ -186,6 +185,7 @@ class Changed:
     path: str
     znode: Znode | None
     generation: int
+    noticed_at: float | None = field(default=None, compare=False)  # when its watch went off, monotonic; the value may be of later
 
 
 @dataclass(frozen=True, slots=True)

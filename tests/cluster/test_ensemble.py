@@ -1,10 +1,12 @@
 """The ensemble in memory keeps sessions as ZooKeeper does, on a clock that only its owner moves."""
 
+import math
+
 import pytest
 
 from pvc.cluster.ensemble import MemoryEnsemble
 from pvc.cluster.memory import MemoryStore
-from pvc.cluster.store import Create, Delete, SessionLost, State
+from pvc.cluster.store import Create, Delete, SessionLost, Set, State
 from tests.cluster.worlds import MemoryProbe
 
 
@@ -54,11 +56,11 @@ def test_after_a_long_calm_silence_counts_from_when_it_began(ensemble, probe):
     late = open_probe(ensemble, session_timeout_s=9.0)
     session_id = late.store.session_id
     ensemble.advance(1)
-    assert ensemble.calm
+    assert ensemble.due_at == math.inf
     ensemble.advance(100)
     assert probe.store.lease_age_s() == 0
     late.store.freeze()
-    assert not ensemble.calm
+    assert ensemble.due_at < math.inf
     ensemble.advance(8)
     assert late.store.lease_age_s() == 8
     late.store.thaw()
@@ -150,3 +152,52 @@ def test_the_same_calls_give_the_same_history():
         return log
 
     assert history() == history()
+
+
+# ---- data that is put back
+
+
+def test_a_copy_that_is_put_back_is_all_there_is(ensemble, probe):
+    probe.store.multi([Create("/a", b"then")])
+    probe.store.watch("/a")
+    probe.store.deliver()
+    copy, before = ensemble.snapshot(), ensemble.zxid
+    probe.store.multi([Set("/a", b"now", 0), Create("/b")])
+    ensemble.restore(copy)
+    assert (ensemble.read("/a").data, ensemble.read("/a").version, ensemble.read("/b")) == (b"then", 0, None)
+    assert ensemble.zxid > before + 0xFFFF_FFFF - before % 2**32, "the next epoch has begun"
+    probe.store.deliver()
+    assert probe.states() == [State.CONNECTED, State.SUSPENDED, State.CONNECTED], "its session is in the copy"
+    assert probe.store.read("/a").data == b"then"
+    probe.store.multi([Set("/a", b"again", 0)])
+    assert (ensemble.restore(copy), ensemble.read("/a").data)[1] == b"then", "the copy is as it was"
+
+
+def test_who_came_after_the_copy_has_lost_its_session_and_who_went_is_not_heard(ensemble, probe):
+    probe.store.multi([Create("/alive", ephemeral=True)])
+    copy = ensemble.snapshot()
+    probe.store.close()
+    other = open_probe(ensemble)
+    ensemble.restore(copy)
+    other.store.deliver()
+    assert other.states() == [State.CONNECTED, State.SUSPENDED, State.LOST, State.CONNECTED]
+    assert ensemble.read("/alive") is not None
+    ensemble.advance(4.0)
+    assert ensemble.read("/alive") is None
+
+
+def test_who_is_frozen_meanwhile_finds_out_when_it_goes_on(ensemble, probe):
+    copy = ensemble.snapshot()
+    other = open_probe(ensemble)
+    other.store.freeze()
+    ensemble.restore(copy)
+    other.store.thaw()
+    other.store.deliver()
+    assert other.states()[-2:] == [State.LOST, State.CONNECTED]
+
+
+def test_a_copy_that_is_put_back_without_a_quorum_waits_for_it(ensemble, probe):
+    copy = ensemble.snapshot()
+    ensemble.lose_quorum()
+    ensemble.restore(copy)
+    assert not ensemble.quorum

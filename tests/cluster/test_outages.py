@@ -89,11 +89,12 @@ def test_who_is_patient_is_answered_by_the_next_server(zookeeper, request):
 
 def test_patience_ends_where_no_server_is_left(zookeeper, request, monkeypatch):
     monkeypatch.setattr("pvc.cluster.patient.PATIENCE_S", 2.0)
-    store = connect(zookeeper, zookeeper.ensemble.followers()[0], request, PatientStore).store
+    probe = connect(zookeeper, zookeeper.ensemble.followers()[0], request, PatientStore)
+    store = probe.store
     store.multi([Create("/a")])
-    killed = zookeeper.ensemble.servers
-    for server in killed:
+    for server in zookeeper.ensemble.servers:
         server.kill()
+    probe.until_state(State.SUSPENDED)  # what is sent before that is sent, as far as anybody can tell
     with pytest.raises(NotConnected):
         store.multi([Set("/a", b"ghost", 0)])
     zookeeper.ensemble.start()
@@ -134,11 +135,12 @@ def test_without_a_quorum_nothing_is_written_and_the_session_waits(zookeeper, pr
 def test_a_change_on_its_way_when_the_leader_dies_is_settled(zookeeper, probe):
     """Whatever became of each change, what is said of it is true."""
     probe.store.multi([Create("/a")])
-    version, said = 0, []
+    version, number, said = 0, 0, []
     deadline = time.monotonic() + 60
     zookeeper.ensemble.leader().freeze()
     while OutcomeUnknown not in said and time.monotonic() < deadline:
-        request = str(len(said)).encode()
+        number += 1  # a leader that is being frozen may still answer: each change has a name of its own, as real ones have
+        request = str(number).encode()
         change = Change("/a", request.decode(), (Set("/a", request, version),))
         try:
             version = commit(probe.store, change)

@@ -226,7 +226,7 @@ def test_other_records_of_a_newer_version_are_unreadable():
         ({"policy__selector": "memory"}, 'policy.selector: no word called "memory"; did you mean "mem"? Known: load, mem, vcpus, vms'),
         ({"state": "delete"}, 'state: no word called "delete"'),
         ({"want": None}, "want: None is not a string"),
-        ({"owner": "N1"}, "owner: 'N1' is not a name: 1 to 63 of"),
+        ({"owner": "n+1"}, "owner: 'n+1' is not a name: 1 to 63 of"),
         ({"owner": ""}, "owner: '' is not a name"),
         ({"home": None}, "home: None is not a string"),
         ({"gen": "a/b"}, "gen: 'a/b' is not an id"),
@@ -305,7 +305,7 @@ def test_an_unreadable_record_says_where_and_why():
     "record",
     [
         replace(VM, vcpus=0),
-        replace(VM, name="Web"),
+        replace(VM, name="_web"),
         replace(VM, reason="two\nlines"),
         replace(VM, life=replace(VM.life, op_id=None)),
         replace(VM, life=replace(VM.life, home=None)),

@@ -41,7 +41,7 @@ from pvc.fsm.views import Life, NodeLife
 
 UUID = "6f1c0a52-8a0e-4c7e-9f60-0d2c5a0b6a11"
 
-names = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,10}", fullmatch=True).filter(is_name)
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,10}", fullmatch=True).filter(is_name)
 tokens = st.from_regex(r"[A-Za-z0-9_:-]{1,20}", fullmatch=True)
 numbers = st.integers(0, 10**12)
 maybe_names = st.none() | names
