@@ -34,11 +34,12 @@ class Agent:
         now: Callable[[], str],
         settings: Settings | None = None,
         rules: Rules = RULES,
+        look_back: Callable[[], None] = lambda: None,
     ) -> None:
         self.core = Core(me, settings, rules)
         joining = replace(joining, machine=published(joining.machine, self.core.known.settings))
-        self.feed = Feed(store, me)
-        self.executor = Executor(store, self.core.known, joining, hypervisor, power, now)
+        self.feed = Feed(store, me, look_back)
+        self.executor = Executor(store, self.core.known, joining, hypervisor, power, now, lambda: self.feed.generation)
         self.timer = timer
         self.log = log
         self.objection = ""

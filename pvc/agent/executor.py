@@ -38,10 +38,21 @@ class Stale(Exception):
 
 
 class Executor:
-    """Fires what one daemon decided; ``now`` is wall clock, in words, and only shown."""
+    """Fires what one daemon decided; ``now`` is wall clock, in words, and only shown.
+
+    ``heard`` is the connection of the store that the Core has heard of. What it decided on an earlier one is not written on the next:
+    versions tell that a record is another one, but not where ZooKeeper was restored from a copy and has counted to the same number again.
+    """
 
     def __init__(
-        self, store: Store, known: Known, joining: Joining, hypervisor: Hypervisor, power: PowerSwitch, now: Callable[[], str]
+        self,
+        store: Store,
+        known: Known,
+        joining: Joining,
+        hypervisor: Hypervisor,
+        power: PowerSwitch,
+        now: Callable[[], str],
+        heard: Callable[[], int],
     ) -> None:
         self.store = store
         self.known = known
@@ -49,6 +60,7 @@ class Executor:
         self.hypervisor = hypervisor
         self.power = power
         self.now = now
+        self.heard = heard
         self.token: int | None = None
         self.orders: Orders = []
         self.deciding: e.Fire | None = None
@@ -117,6 +129,8 @@ class Executor:
         self.orders.append((effect, tracker.life))
 
     def _write(self, change: Change) -> None:
+        if self.store.generation != self.heard():
+            raise NotConnected("this was decided on an earlier connection: nothing was sent")
         try:
             commit(self.store, change)
         except Refused as refused:

@@ -1,15 +1,17 @@
 """The senses: what the store reports becomes what the Core understands.
- Watched are the cluster record, the proofs of life, the node records, the own index with the VMs in it, and the index of each node that is
-lost. So the cost grows with what concerns this node, not with the cluster. Nothing counts as synced until all that was found on the way was
-read as well.
+
+Watched are the cluster record, the proofs of life, the node records, the own index with the VMs in it, and the index of each node that is
+lost, until it is back. So the cost grows with what concerns this node, not with the cluster. Nothing counts as synced until all that was
+found on the way was read as well.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_config, decode_domain, decode_node
+from pvc.cluster.names import is_name
 from pvc.cluster.records import ClusterConfig
-from pvc.cluster.store import Broken, Changed, ChildrenChanged, Connection, Relisted, State, Store, Znode
+from pvc.cluster.store import Broken, Changed, ChildrenChanged, Connection, Refused, Relisted, State, Store, StoreError, Znode
 from pvc.cluster.store import Event as StoreEvent
 from pvc.core import events as e
 from pvc.errors import UsageProblem
@@ -19,14 +21,19 @@ HERE = "here"
 
 
 class Feed:
-    """Turns one store's events into the Core's, and keeps its watches."""
+    """Turns one store's events into the Core's, and keeps its watches.
 
-    def __init__(self, store: Store, me: str) -> None:
+    ``look_back`` is called after each connection, before anything that was read counts: it raises whatever ends the daemon when ZooKeeper
+    is not what it was, and StoreError when it cannot tell.
+    """
+
+    def __init__(self, store: Store, me: str, look_back: Callable[[], None]) -> None:
         self.store = store
         self.me = me
+        self.look_back = look_back
         self.generation = 0
         self.session = 0
-        self.followed = {me}
+        self.followed = {znodes.index(me)}
         self.watched: dict[str, frozenset[str]] = {}
         self.awaited: set[str] = set()
         self.relisted = False
@@ -40,9 +47,18 @@ class Feed:
 
     def follow(self, node: str) -> None:
         """Watch the VMs of a node that is lost: somebody has to recover them."""
-        if node not in self.followed:
-            self.followed.add(node)
-            self.store.watch_children(znodes.index(node))
+        index = znodes.index(node)
+        if index not in self.followed:
+            self.followed.add(index)
+            self.store.watch_children(index)
+
+    def _back(self, names: Iterable[str]) -> list[e.Event]:
+        """Nobody has to recover the VMs of these nodes: otherwise each daemon would watch all VMs once every node was away for a moment."""
+        back = sorted(self.followed & {znodes.index(name) for name in names if is_name(name) and name != self.me})
+        for index in back:
+            self.followed.remove(index)
+            self.store.unwatch_children(index)
+        return [event for index in back for event in self._watch_records(index, frozenset())]
 
     def attend(self, uuids: frozenset[str]) -> list[e.Event]:
         """Watch the records of these VMs whatever the index says, and of no others for this reason."""
@@ -58,8 +74,7 @@ class Feed:
             case Changed() | ChildrenChanged() | Relisted() if event.generation != self.generation:
                 return []
             case Relisted():
-                self.relisted = True
-                return self._sync()
+                return self._relisted()
             case ChildrenChanged(path=path, names=names):
                 return [*self._children(path, names or ()), *self._sync()]
             case Changed(path=path, znode=znode):
@@ -77,6 +92,17 @@ class Feed:
         self.relisted = self.synced = False
         return [e.Connected(new_session=new)]
 
+    def _relisted(self) -> list[e.Event]:
+        try:
+            self.look_back()
+        except Refused:
+            pass  # what it may not read it cannot write either, and reading again would change nothing
+        except StoreError:
+            self.store.relist()
+            return []
+        self.relisted = True
+        return self._sync()
+
     def _sync(self) -> list[e.Event]:
         if self.synced or not self.relisted or self.awaited:
             return []
@@ -85,7 +111,9 @@ class Feed:
 
     def _children(self, path: str, names: tuple[str, ...]) -> list[e.Event]:
         if path == znodes.ALIVE:
-            return [e.AliveSeen(frozenset(names))]
+            return [e.AliveSeen(frozenset(names)), *self._back(names)]
+        if path != znodes.NODES and path not in self.followed:
+            return []  # it was on its way
         return self._watch_records(path, frozenset(self._records(path, names)))
 
     def _watch_records(self, parent: str, paths: frozenset[str]) -> list[e.Event]:

@@ -43,14 +43,20 @@ def entries_of(text: str) -> list[Entry]:
     """The transitions in a file: lines of a trace, lines of histories, or answers of `pvc vm history -o json`, one after the other."""
     found: list[Entry] = []
     for number, value in enumerate(_values(text)):
-        if not isinstance(value, dict):
-            raise UsageProblem(f"entry {number + 1} is no object, but {json.dumps(value)[:40]}", "give a trace, or histories as JSON")
+        value = _object(value, f"entry {number + 1}")
         history = value.get("history", value.get("entries"))
         if isinstance(history, list):
-            found += [{"of": value.get("name") or f"history {number + 1}", **entry} for entry in history]
+            name = value.get("name") or f"history {number + 1}"
+            found += [{"of": name, **_object(entry, f"entry {number + 1}: transition {which + 1}")} for which, entry in enumerate(history)]
         elif value.get("event", "record") == "record":
             found.append(value)
     return found
+
+
+def _object(value: Any, what: str) -> Entry:
+    if not isinstance(value, dict):
+        raise UsageProblem(f"{what} is no object, but {json.dumps(value)[:40]}", "give a trace, or histories as JSON")
+    return value
 
 
 def _values(text: str) -> Iterator[Any]:

@@ -90,6 +90,7 @@ class Alarms:
         if not node.away or int(absence) != node.absences:
             return ()  # it was back meanwhile
         node.dead, node.long_dead = True, stage == "long"
+        node.stale |= node.long_dead  # it may have been switched on since
         return [node_key(name)]
 
     # ---- waits

@@ -68,6 +68,7 @@ class Watch:
     concerns: bool = False
     brake: str = ""
     power_back: bool = False
+    counting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def node_view(me: Node, node: Node, nodes: Nodes, watch: Watch, own: Self) -> No
         due=watch.due,
         brake=watch.brake,
         power_back=watch.power_back,
+        counting=watch.counting,
         joined=itself.joined,
         stopping=itself.stopping,
         inventory=itself.inventory,

@@ -170,12 +170,17 @@ class Known:
             concerns=lost and (self._ordered(name) or self.concerns(name)),
             brake=self.brake(name) if lost else "",
             power_back=self.settings.power_back and node.switched < POWER_ON_TRIES,
+            counting=node.resetting and not node.reset and self._is_armed(name),
         )
 
     def is_reset(self, name: str) -> bool:
-        """Whether its watchdog has reset it by now. One that was stopped by its own word may have disarmed it."""
+        """Whether its watchdog has reset it by now."""
+        return self.nodes[name].reset and self._is_armed(name)
+
+    def _is_armed(self, name: str) -> bool:
+        """Whether a watchdog that it has announced is armed still: one that was stopped by its own word may have disarmed it."""
         record = self.nodes[name].record
-        return isinstance(record, NodeRecord) and self.nodes[name].reset and record.life.daemon is not Daemon.stop
+        return isinstance(record, NodeRecord) and record.life.daemon is not Daemon.stop
 
     def fencing(self, name: str) -> Fencing:
         """How a node is fenced; a record of another version does not say, so its device is asked."""
@@ -188,7 +193,7 @@ class Known:
         if life is not None and life.ordered:
             return True
         if life is not None and life.fence is Fence.evidence:
-            return node.long_dead if life.daemon is Daemon.stop else node.dead
+            return node.long_dead and not node.stale if life.daemon is Daemon.stop else node.dead
         return node.due
 
     def _ordered(self, name: str) -> bool:

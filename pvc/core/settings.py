@@ -6,6 +6,8 @@ from pvc.cluster.records import Machine
 
 PUBLISHED = ("keepalive_interval_s", "session_timeout_s", "dead_ticks", "throws_ticks", "migration_timeout_s")
 """What a node's record says of them."""
+OWN_LEASE_TICKS = 3
+"""A daemon that has done nothing for so many ticks ends itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ class Settings:
     def throws_s(self) -> float:
         """From a node's death to the shot."""
         return self.throws_ticks * self.keepalive_interval_s
+
+    @property
+    def own_lease_s(self) -> float:
+        """How long nothing may move in a daemon before it ends itself.
+
+        Never less than two waits for ZooKeeper's answer, which a healthy daemon may have to make in one turn.
+        """
+        return max(OWN_LEASE_TICKS * self.keepalive_interval_s, 2 * self.session_timeout_s)
 
     @property
     def lost_words(self) -> str:

@@ -21,8 +21,6 @@ from pvc.errors import PvcError, unknown
 
 DEFAULT = "default"
 WATCHDOG = Path("/dev/watchdog")
-OWN_LEASE_TICKS = 3
-"""A daemon that has done nothing for so many ticks ends itself."""
 LONGEST_SESSION_S = 6.0
 """Unless the file says something else: suspicion is harmless, so it may come soon."""
 
@@ -86,14 +84,6 @@ class DaemonConfig:
     watchdog_timeout_s: float
     take_home: bool
     file: "ConfigFile" = field(repr=False, compare=False)
-
-    @property
-    def own_lease_s(self) -> float:
-        """How long nothing may move in this daemon before it ends itself.
-
-        Never less than two waits for ZooKeeper's answer, which a healthy daemon may have to make in one turn.
-        """
-        return max(OWN_LEASE_TICKS * self.settings.keepalive_interval_s, 2 * self.settings.session_timeout_s)
 
     def fence_of(self, node: str) -> FenceAccess:
         """How this node, or a peer, is fenced, as its section of the file says."""

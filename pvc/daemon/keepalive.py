@@ -9,11 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from pvc.cluster import znodes
-from pvc.cluster.commit import commit
-from pvc.cluster.node_changes import keepalive
+from pvc.agent.keepalive import StatsWriter
 from pvc.cluster.records import NodeStats
-from pvc.cluster.store import Refused, Store, StoreError
+from pvc.cluster.store import Store, StoreError
 
 log = logging.getLogger("pvcd")
 
@@ -38,18 +36,20 @@ class Keepalive:
         tick: int = 1,
     ) -> None:
         self.turns = 0
-        self._node = node
         self._store = store
+        self._writer = StatsWriter(node, store)
         self._interval_s = interval_s
         self._token, self._measure, self._seen, self._gone_back = token, measure, seen, gone_back
-        self.written = (0, -1)
-        """The transaction that created the statistics, 0 before it is known, and the version that was written last."""
         self._tick = tick  # of the keepalive that was written by joining
-        self._version: int | None = None
         self._complaint = ""
         self._closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keepalive", daemon=True)
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """The transaction that created the statistics, 0 before it is known, and the version that was written last."""
+        return self._writer.written
 
     def start(self) -> None:
         """Begin."""
@@ -73,32 +73,17 @@ class Keepalive:
             return True
         try:
             stats = self._measure(self._tick + 1)
-            self._write(stats, token)
+            found = self._writer.write(stats, token)
         except StoreError as error:
             if not self._store.connected:
                 return True
             self._complain(f"no keepalive: {error}")
             return False
+        if found is not None:
+            self._gone_back(found)
         self._tick, self._complaint = stats.tick, ""
         self._seen(stats)
         return True
-
-    def _write(self, stats: NodeStats, token: int) -> None:
-        if self._version is not None:
-            try:
-                self._wrote(self.written[0], commit(self._store, keepalive(self._node, stats, self._version, token)))
-                return
-            except Refused:
-                self._version = None  # joining anew writes one too
-        znode = self._store.read(znodes.stats(self._node), sync=True)
-        born, version = (0, -1) if znode is None else (znode.czxid, znode.version)
-        if born and born == self.written[0] and version < self.written[1]:
-            self._gone_back((born, version))
-            return
-        self._wrote(born, commit(self._store, keepalive(self._node, stats, version, token)))
-
-    def _wrote(self, born: int, version: int) -> None:
-        self._version, self.written = version, (born, version)
 
     def _complain(self, sentence: str) -> None:
         if sentence != self._complaint:

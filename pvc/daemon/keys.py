@@ -13,6 +13,7 @@ from typing import Any
 
 from pvc.cluster import login
 from pvc.cluster.names import ADDRESS_RULE, is_address, is_line, shown
+from pvc.cluster.options import is_server
 from pvc.cluster.records import FenceMethod
 
 ZOOKEEPER_PORT = 2181
@@ -155,6 +156,9 @@ def hosts(text: str) -> tuple[str, ...]:
     found = tuple(with_port(address(name), ZOOKEEPER_PORT) for name in names if name)
     if not found:
         raise ValueError("it names no server")
+    wrong = [name for name in found if not is_server(name)]
+    if wrong:
+        raise ValueError(f"{shown(wrong[0])} is no server such as zk1:2181 or [fd00::1]:2181")
     return found
 
 

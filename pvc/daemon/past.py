@@ -6,13 +6,13 @@ without its session for long looks with another one, which has seen nothing yet.
 
 from pathlib import Path
 
+from pvc.agent.remembered import Remembered, objection, seen_now
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_config
 from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.options import Options
 from pvc.cluster.records import ClusterConfig
 from pvc.cluster.store import StoreError
-from pvc.daemon.state import Remembered, objection, seen_now
 from pvc.errors import PvcError
 
 LOOK_S = 5.0

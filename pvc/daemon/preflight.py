@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pvc.agent.remembered import Remembered, objection, seen_now
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_boot, decode_config
 from pvc.cluster.live import ZooKeeperStore
@@ -23,7 +24,7 @@ from pvc.daemon.config import BadConfig, DaemonConfig, read_config
 from pvc.daemon.findings import Finding, Verdict
 from pvc.daemon.keys import with_port
 from pvc.daemon.preflight_fencing import FencingLook
-from pvc.daemon.state import Remembered, objection, recall, seen_now
+from pvc.daemon.state import recall
 from pvc.daemon.surroundings import HypervisorFacts, Surroundings
 from pvc.errors import PvcError
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pvc.agent.watchdog import reset_after_s
 from pvc.cluster import login
 from pvc.cluster.records import FenceMethod, Fencing
 from pvc.daemon import machine
@@ -14,7 +15,6 @@ from pvc.daemon.config import DEFAULT, DaemonConfig, FenceAccess
 from pvc.daemon.devices import look_at, wanted_guid
 from pvc.daemon.fencers import fencer_of
 from pvc.daemon.findings import Finding, ok, problem, warning
-from pvc.daemon.watchdog import reset_after_s
 from pvc.fsm.states import Power
 
 TCP_RETRIES2 = Path("/proc/sys/net/ipv4/tcp_retries2")

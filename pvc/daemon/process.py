@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from pvc.agent.agent import Agent
+from pvc.agent.remembered import Remembered, look_back, objection
 from pvc.cluster import znodes
 from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.node_changes import Joining
@@ -36,7 +37,7 @@ from pvc.daemon.power import PowerPool
 from pvc.daemon.preflight import CONNECT_TIMEOUT_S, Ready, options
 from pvc.daemon.progress import ProgressWriter
 from pvc.daemon.signals import listen
-from pvc.daemon.state import Remembered, objection, remember
+from pvc.daemon.state import remember
 from pvc.daemon.surroundings import Calls, MakeHypervisor
 from pvc.daemon.timer import MonotonicTimer
 from pvc.daemon.watchdog import LinuxWatchdog, WatchdogKeeper
@@ -94,7 +95,7 @@ class NodeDaemon:
             halted=self._hypervisor.halted,
         )
         counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
-        self._deadman = Deadman(counters, config.own_lease_s, end_at_once)
+        self._deadman = Deadman(counters, config.settings.own_lease_s, end_at_once)
         self._home = Homecoming(config.node, self._store, self._token, machine.wall_clock) if config.take_home else None
         self._chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
@@ -112,6 +113,7 @@ class NodeDaemon:
             log=self._log,
             now=machine.wall_clock,
             settings=config.settings,
+            look_back=lambda: look_back(self._store, config.node, self._known, config.state_file),
         )
         agent.put(StatsSeen(first))
         return agent

@@ -146,8 +146,8 @@ ROWS = (
 
     # A live migration ends, one way or the other; its phases are a table of their own.
     Row("migrated",  (MIGRATE,),                START,    OWNER, (g.RUNS, g.IDLE, g.HANDED_OVER), ARRIVED,                                            (), "It runs on its new owner.", ("migration", "drop")),
-    Row("call_off",  (MIGRATE,),                START,    OWNER, (g.RUNS, g.IDLE, g.BEFORE_HANDOVER, g.ADMIN_CALLED_OFF), {"target": None, "request": Request.none}, (), "The admin wants something else; the guest still runs here.", DROP),
-    Row("migrate_failed", (MIGRATE,),           START,    OWNER, (g.RUNS, g.IDLE, g.BEFORE_HANDOVER, g.HOPELESS), {"target": None, "avoid": Take.avoid_target, "request": Take.request_again}, (), "The guest still runs here; the target is avoided for a while.", DROP),
+    Row("call_off",  (MIGRATE,),                START,    OWNER, (g.STAYED, g.IDLE, g.BEFORE_HANDOVER, g.ADMIN_CALLED_OFF), {"target": None, "request": Request.none}, (), "The admin wants something else; the guest is still here.", DROP),
+    Row("migrate_failed", (MIGRATE,),           START,    OWNER, (g.STAYED, g.IDLE, g.BEFORE_HANDOVER, g.HOPELESS), {"target": None, "avoid": Take.avoid_target, "request": Take.request_again}, (), "The guest is still here; the target is avoided for a while.", DROP),
 
     # Guests and copies where none should be.
     Row("cleared",   (CONFLICT,),               STOP,     TARGET, (g.ABSENT, g.IDLE, g.WANTS_STOP),       NOBODY,                                            (), "The guest that should not have been is gone."),

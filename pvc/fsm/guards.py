@@ -108,6 +108,12 @@ BEFORE_HANDOVER = Guard(
     lambda v: v.life.phase in (Migration.asked, Migration.accepted, Migration.moving),
     "it is handed over to {v.life.target} already",
 )
+# One that was suspended by hand must not keep its migration waiting for ever; once copying has begun, a pause is libvirt's.
+STAYED = Guard(
+    "guest is still here",
+    lambda v: v.guest is Guest.running or (v.guest is Guest.paused and v.life.phase in (Migration.asked, Migration.accepted)),
+    "the guest is {v.guest} on {v.me}",
+)
 HANDED_OVER = Guard("handed over", lambda v: v.life.phase is Migration.handover, "it is not handed over to {v.life.target} yet")
 NOT_MOVING = Guard(
     "no copy may be complete elsewhere",
@@ -180,4 +186,5 @@ TOLD_TO_STOP = Guard("told to stop", lambda v: v.stopping, "nobody told {v.node}
 NODE_RUNS = Guard("its daemon runs", lambda v: v.alive and v.life.daemon is Daemon.run, "{v.node} is {v.life.daemon}, not run")
 EMPTY = Guard("no VM is left", lambda v: not v.holds, "still on {v.node}: {v.held_words}")
 ALL_CALLED = Guard("all its VMs are called", lambda v: not v.uncalled, "not called home yet: {v.uncalled_words}")
+NOT_COUNTED = Guard("its watchdog is not waited for", lambda v: not v.counting, "the time of its watchdog runs, and would begin anew")
 POWER_BACK = Guard("policy: power on again", lambda v: v.power_back, "the policy is to leave it off")

@@ -78,8 +78,10 @@ def _word(life: Record, field: str) -> str:
 
 def _may(row: Row, life: Record, writer: Writer) -> bool:
     """Whether the writer may have fired this row, as far as the record says who has which role."""
+    if writer.trigger not in (None, row.trigger):
+        return False
     by = row.by if writer.by is None else row.by & writer.by
-    if not by or writer.trigger not in (None, row.trigger):
+    if not by:
         return False
     if writer.me is None or not isinstance(life, Life):
         return True

@@ -4,6 +4,7 @@ The name of a member equals the word stored in ZooKeeper, so a record, a diagram
 """
 
 from enum import Enum, IntFlag, auto
+from functools import cache
 
 
 class Word(str, Enum):  # noqa: UP042 - transitions takes a StrEnum for a plain string
@@ -30,6 +31,7 @@ def roles_in(by: By) -> tuple[By, ...]:
     return tuple(role for role in By if role & by)
 
 
+@cache  # asked for with each line of a history
 def by_name(by: By) -> str:
     """Say who, in lower case: ``client``, ``owner or target``."""
     return " or ".join(str(role.name).lower() for role in roles_in(by))

@@ -103,7 +103,8 @@ class DomainView:
 class NodeView:
     """One node as one actor sees it; ``brake`` is the reason why nobody may be shot now, empty when there is none.
 
-    ``stale`` says that the reading is old enough to be repeated, ``due`` that the wait of the fence's phase is over.
+    ``stale`` says that the reading is old enough to be repeated, ``due`` that the wait of the fence's phase is over,
+    ``counting`` that the time in which the node's watchdog resets it is running.
     """
 
     life: NodeLife
@@ -123,6 +124,7 @@ class NodeView:
     holds: tuple[str, ...] = ()
     uncalled: tuple[str, ...] = ()
     power_back: bool = False
+    counting: bool = False
 
     @property
     def held_words(self) -> str:

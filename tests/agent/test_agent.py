@@ -3,7 +3,7 @@
 import pytest
 
 from pvc.cluster import znodes
-from pvc.cluster.store import Set
+from pvc.cluster.store import ChildrenChanged, Set
 from pvc.core import events as e
 from pvc.fsm.states import Daemon, Domain, Effect, Fence, Flush, Guest, Job, Migration
 from tests.agent.small_cluster import UUIDS, SmallCluster
@@ -86,6 +86,22 @@ def test_a_migration_that_fails_at_the_switchover_leaves_one_guest_and_no_copy(c
     cluster.end_job("hv2", VM, ok=True)
     assert VM not in cluster.straws["hv2"].guests
     assert cluster.running(VM) == ["hv1"]
+
+
+@pytest.mark.parametrize("wish", [None, "stop", "cancel"])
+def test_a_guest_that_was_suspended_by_hand_does_not_migrate_for_ever(cluster, wish):
+    started(cluster)
+    cluster.ask(VM, "migrate", "hv2")
+    cluster.straws["hv1"].guests[VM] = Guest.paused
+    cluster.agents["hv1"].put(e.GuestSeen(VM, Guest.paused))
+    cluster.settle()
+    assert cluster.record(VM).life.state is Domain.migrate
+    if wish:
+        cluster.ask(VM, wish)
+    cluster.advance(0 if wish else 40)
+    cluster.settle()
+    life = cluster.record(VM).life
+    assert (life.state, life.owner) == ((Domain.destroy if wish == "stop" else Domain.start), "hv1")
 
 
 def test_power_loss_is_proven_by_reading_and_recovered_without_a_shot(cluster):
@@ -218,6 +234,19 @@ def test_a_lost_reply_is_read_again_not_guessed(cluster):
     assert cluster.straws["hv1"].jobs[VM][0] is Job.create
 
 
+def test_what_was_decided_on_an_earlier_connection_is_not_written_on_the_next(cluster):
+    store, agent = cluster.stores["hv1"], cluster.agents["hv1"]
+    cluster.ask(VM, "start", "hv1")
+    store.deliver()
+    store.disconnect()
+    store.reconnect()
+    while agent.step():
+        pass
+    assert cluster.record(VM).life.state is Domain.place
+    cluster.advance(5)
+    assert cluster.record(VM).life.state is Domain.boot
+
+
 def test_a_record_that_nobody_can_read_is_left_alone_and_the_rest_goes_on(cluster):
     other = UUIDS[1]
     garbage = b'{"v": 1, "state": "strat"}'
@@ -254,3 +283,31 @@ def test_a_daemon_that_may_not_join_says_why_and_says_it_once(cluster):
         cluster.advance(1)
     said = [sentence for sentence in cluster.straws["hv3"].said if "another kernel boot" in sentence]
     assert said == ["hv3: 'join' is refused: hv3 is alive under another kernel boot"]
+
+
+def test_the_vms_of_a_node_are_watched_while_it_is_lost_and_no_longer(cluster):
+    """Otherwise each daemon would watch every VM there is, once all nodes were away for a moment, as in an upgrade."""
+    started(cluster)
+
+    def watching():
+        agent = cluster.agents["hv2"]
+        paths = [path for paths in agent.feed.watched.values() for path in paths]
+        return VM in agent.core.known.domains, znodes.domain(VM) in paths, znodes.index("hv1") in agent.feed.followed
+
+    assert watching() == (False, False, False)
+    for _ in range(2):
+        cluster.kill_daemon("hv1")
+        cluster.advance(10)
+        assert watching() == (True, True, True)
+        cluster.start_daemon("hv1")
+        cluster.settle()
+        assert watching() == (False, False, False)
+    assert cluster.record(VM).life.state is Domain.start
+
+
+def test_an_index_that_was_on_its_way_when_its_node_came_back_is_left_alone(cluster):
+    started(cluster)
+    agent = cluster.agents["hv2"]
+    agent.put(ChildrenChanged(znodes.index("hv1"), (VM,), agent.feed.generation))
+    cluster.settle()
+    assert VM not in agent.core.known.domains

@@ -12,7 +12,7 @@ from pvc.sim.schedule import Schedule
 from pvc.sim.stage import Stage
 
 
-def told(seed=4, until=120.0):
+def told(seed=5, until=120.0):
     """The lines of a schedule's trace."""
     lines = []
     said = {**Schedule(seed).scenario(), "end": until}
@@ -104,7 +104,15 @@ def test_what_the_client_prints_is_read_one_answer_after_the_other():
     assert len(entries_of(answer + "\n" + answer)) == 2
 
 
-@pytest.mark.parametrize(("text", "why"), [("nothing", "line 1 is no JSON"), ("[1]", "entry 1 is no object"), ('{"a": 1}', "no trigger")])
+NO_TRACES = [
+    ("nothing", "line 1 is no JSON"),
+    ("[1]", "entry 1 is no object"),
+    ('{"a": 1}', "no trigger"),
+    ('{"history": [1]}', "entry 1: transition 1 is no object"),
+]
+
+
+@pytest.mark.parametrize(("text", "why"), NO_TRACES)
 def test_what_is_no_trace_is_refused(text, why):
     with pytest.raises(UsageProblem, match=why):
         verify(entries_of(text))

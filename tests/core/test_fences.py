@@ -261,6 +261,16 @@ def test_the_time_of_a_watchdog_is_counted_anew_whenever_the_fence_was_anothers(
     assert not core.known.nodes["hv3"].resetting
 
 
+def test_a_fence_stays_where_the_time_of_a_watchdog_is_counted():
+    """Whoever took it over would count from the beginning: among daemons that pass it to each other nobody would ever reach the end."""
+    for reset_s, moves in ((55, []), (0, ["pass_on"])):
+        core = working()
+        ticket = lost(core)
+        record = node("hv3", fence=Fence.evidence, by="hv1")
+        core.on(e.NodeSeen("hv3", replace(record, fencing=Fencing(FenceMethod.ipmi, reset_s=reset_s)), 7))
+        assert triggers(core.on(e.PowerRead("hv3", ticket, Power.silent))) == moves
+
+
 def test_a_node_that_was_stopped_may_have_disarmed_its_watchdog():
     core = working()
     core.on(e.PowerRead("hv3", lost(core), Power.silent))

@@ -101,6 +101,7 @@ def test_an_empty_value_says_nothing(tmp_path):
         ({"state_file": "state.json"}, "no absolute path"),
         ({"fence_method": "stonith"}, "none of none, ipmi"),
         ({"zookeeper": "zk1:99999"}, "no whole number from 1 to 65535"),
+        ({"zookeeper": "[::1"}, "is no server such as"),
         ({"zookeeper": ","}, "names no server"),
         ({"ipmi_guid": "4c4c4544"}, "neither 'any' nor a GUID"),
         ({"fence_method": "watchdog", "watchdog_timeout": 11}, "must not be less than two session timeouts of 6 s"),
@@ -123,8 +124,8 @@ def test_the_session_timeout_is_six_seconds_or_half_of_the_dead_time(tmp_path):
 
 def test_a_daemon_gives_up_before_its_peers_may_shoot_it(tmp_path):
     config = read_config(write(tmp_path), "hv1")
-    assert config.own_lease_s == 15
-    assert config.own_lease_s < config.settings.dead_ticks * config.settings.keepalive_interval_s
+    assert config.settings.own_lease_s == 15
+    assert config.settings.own_lease_s < config.settings.dead_ticks * config.settings.keepalive_interval_s
 
 
 def test_fencing_needs_a_password_or_a_file_or_the_word_none(tmp_path):
@@ -202,7 +203,7 @@ def test_a_file_that_is_not_there_leads_to_the_sample(tmp_path):
 
 
 def test_a_host_name_that_cannot_be_a_nodes_is_refused(tmp_path):
-    assert "cannot be the name of a node" in problems(write(tmp_path), "hv_1")[0]
+    assert "cannot be the name of a node" in problems(write(tmp_path), "hv+1")[0]
 
 
 @pytest.mark.parametrize(("node", "device"), [("hv1.example.org", "hv1-lom.example.org"), ("hv1", "hv1-lom")])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pvc.daemon.state import Remembered, objection, recall, remember
+from pvc.agent.remembered import Remembered, objection
+from pvc.daemon.state import recall, remember
 from pvc.errors import PvcError
 
 BEFORE = Remembered("c1", 7, 0x100, 0x20, 900)

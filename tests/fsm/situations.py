@@ -86,6 +86,7 @@ NODE_VALUES: Mapping[str, tuple[object, ...]] = {
     "holds": ((), ("web",)),
     "uncalled": ((), ("db",)),
     "power_back": BOOL,
+    "counting": BOOL,
 }
 SESSION_VALUES: Mapping[str, tuple[object, ...]] = {"life.state": tuple(Connection)}
 
