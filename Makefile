@@ -65,7 +65,7 @@ explore: setup  ## simulated clusters under everything that may befall them, PVC
 	$(BIN)/pvc sim explore --nodes 3-5 --vms 4-12 --seeds $${PVC_SEEDS:-20000} --jobs 2 --cover
 
 explore-fresh: setup  ## the same for PVC_SECONDS, with seeds that nobody has played before; they are told
-	$(BIN)/pvc sim explore --nodes 3-5 --vms 4-12 --seeds 1000000 --time $${PVC_SECONDS:-60} --jobs 2
+	$(BIN)/pvc sim explore --nodes 3-5 --vms 4-12 --seeds 1000000 --time $${PVC_SECONDS:-150} --jobs 2
 
 check: setup  ## prove the state machines: every interleaving of a small cluster
 	$(BIN)/pvc fsm check

@@ -1,5 +1,5 @@
-"""How fast the simulator is, in one process: short scenarios, schedules as `pvc sim explore` draws them, long bad weather, a large cluster,
-and plans for it.
+"""How fast the simulator is, in one process: short scenarios, their beginnings, schedules as `pvc sim explore` draws them, long bad
+weather, a large cluster, and plans for it.
 
 Run it as ``python bench/simulation.py [PART…]``; without parts, all of them. Counted is processor time, so others on the computer disturb
 less; compare the ratios. Of several runs of the same, the best counts, with the worst beside it.
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -20,6 +21,7 @@ from pvc.sim.recorded import recorded
 from pvc.sim.scenario import Scenario
 from pvc.sim.scenario_file import read_scenario, scenario_of
 from pvc.sim.schedule import Schedule, Sizes
+from pvc.sim.stage import Stage
 from pvc.sim.verdict import run
 
 SCENARIOS = Path(__file__).parent.parent / "tests" / "scenarios"
@@ -62,7 +64,7 @@ def rates(count: int, what: str, virtual_s: float, best: float, worst: float) ->
 
 def scenarios() -> Iterator[str]:
     """Every file of tests/scenarios that is short, played and judged."""
-    short = [one for path in sorted(SCENARIOS.glob("*.json")) if (one := read_scenario(path)).end <= SHORT_S]
+    short = _short()
 
     def all_of_them() -> float:
         return sum(_judged(scenario) for scenario in short)
@@ -70,6 +72,24 @@ def scenarios() -> Iterator[str]:
     best, worst, virtual_s = timed(all_of_them)
     yield f"{len(short)} files, {sum(len(one.nodes) for one in short) / len(short):.1f} nodes each"
     yield rates(len(short), "scenarios", virtual_s, best, worst)
+
+
+def beginnings() -> Iterator[str]:
+    """Their clusters until the first second: nodes that join, VMs that are defined and started; and so 100 nodes with 2,000 VMs."""
+    short = _short()
+
+    def all_of_them() -> float:
+        return sum(Stage(scenario, 0).trace.began for scenario in short)
+
+    best, worst, virtual_s = timed(all_of_them)
+    yield rates(len(short), "beginnings", virtual_s, best, worst)
+    began = process_time()
+    virtual_s = Stage(_large([], 60), 0).trace.began
+    yield f"{process_time() - began:8.1f} s for {NODES} nodes with {VMS} VMs, which take {virtual_s:.0f} s"
+
+
+def _short() -> list[Scenario]:
+    return [one for path in sorted(SCENARIOS.glob("*.json")) if (one := read_scenario(path)).end <= SHORT_S]
 
 
 def _judged(scenario: Scenario) -> float:
@@ -135,15 +155,19 @@ def large() -> Iterator[str]:
 
 def story() -> Iterator[str]:
     """100 nodes with 2,000 VMs as a scenario of ten minutes, in which a node loses its power: played and judged, its beginning included."""
-    nodes = [{"name": f"hv{number + 1}", "memory_mib": 65536} for number in range(NODES)]
-    vms = [{"name": f"vm{number}", "home": f"hv{number % NODES + 1}"} for number in range(VMS)]
-    steps = [{"at": 300, "do": "power_off", "node": "hv7"}]
-    always = ["no VM runs on two nodes", "a VM of an unreachable node starts elsewhere only after that node is confirmed off"]
-    said = {"name": "large", "nodes": nodes, "vms": vms, "zk": "external", "steps": steps, "end": 600, "expect_always": always}
+    scenario = _large([{"at": 300, "do": "power_off", "node": "hv7"}], 600)
     began = process_time()
-    _judged(scenario_of(said, Path("large")))
+    _judged(scenario)
     took = process_time() - began
     yield f"{600.0:8.1f} s in {took:.1f} s: {600.0 / took:.1f} times real time"
+
+
+def _large(steps: list[dict[str, Any]], end: float) -> Scenario:
+    nodes = [{"name": f"hv{number + 1}", "memory_mib": 65536} for number in range(NODES)]
+    vms = [{"name": f"vm{number}", "home": f"hv{number % NODES + 1}"} for number in range(VMS)]
+    always = ["no VM runs on two nodes", "a VM of an unreachable node starts elsewhere only after that node is confirmed off"]
+    said = {"name": "large", "nodes": nodes, "vms": vms, "zk": "external", "steps": steps, "end": end, "expect_always": always}
+    return scenario_of(said, Path("large"))
 
 
 def plans() -> Iterator[str]:
@@ -178,7 +202,7 @@ def _quiet(cluster: SimCluster, seconds: float) -> float:
     return seconds
 
 
-PARTS = {"scenarios": scenarios, "schedules": schedules, "chaos": chaos, "large": large, "story": story, "plans": plans}
+PARTS = {part.__name__: part for part in (scenarios, beginnings, schedules, chaos, large, story, plans)}
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pvc.cluster import znodes
-from pvc.cluster.store import Set
+from pvc.cluster.store import Set, StoreError
 from pvc.fsm.states import Guest
 from pvc.sim import mending
 from pvc.sim.migration import Migration, Moment
@@ -74,17 +75,27 @@ def garble(stage: Stage, said: Said) -> None:
     """Another program, or a hand, writes over a VM's record what is none."""
     store, path = stage.admin.store, znodes.domain(stage.cluster.uuid(said["vm"]))
     znode = store.read(path)
-    if znode is not None:
-        stage.garbled[path] = znode.data
+    if znode is not None and path not in stage.garbled:
         store.multi([Set(path, b'{"v": 1, "state": "start"', znode.version)])
+        stage.garbled[path] = znode.data
 
 
 def repair(stage: Stage, said: Said) -> None:
     """An admin writes the record as it was."""
-    store, path = stage.admin.store, znodes.domain(stage.cluster.uuid(said["vm"]))
-    znode = store.read(path)
+    _repair(stage, znodes.domain(stage.cluster.uuid(said["vm"])))
+
+
+def _repair(stage: Stage, path: str) -> None:
+    znode = stage.admin.store.read(path)
     if znode is not None and path in stage.garbled:
-        store.multi([Set(path, stage.garbled.pop(path), znode.version)])
+        stage.admin.store.multi([Set(path, stage.garbled[path], znode.version)])
+    stage.garbled.pop(path, None)
+
+
+def _repair_all(stage: Stage) -> None:
+    with suppress(StoreError):
+        for path in list(stage.garbled):
+            _repair(stage, path)
 
 
 def lose_watches(stage: Stage, said: Said) -> None:
@@ -111,6 +122,7 @@ def mend(stage: Stage, said: Said) -> None:
     stage.down = False
     stage.cut_nodes.clear()
     mending.mend(stage.cluster)
+    stage.cluster.world.clock.every(mending.ATTEND_S, "an operator repairs", lambda: _repair_all(stage))
 
 
 def rest(stage: Stage, said: Said) -> None:

@@ -3,6 +3,7 @@
 After each step everything that must hold at every instant is checked; what is broken raises with the end of the story that led there.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid5
@@ -18,14 +19,15 @@ from pvc.core.settings import Settings
 from pvc.fsm.states import Daemon, Domain, Fence, Guest, Migration
 from pvc.fsm.tables import TABLES
 from pvc.fsm.views import Life
+from pvc.sim.admin_reader import AdminReader
 from pvc.sim.daemon import SimDaemon
+from pvc.sim.knobs import Fences
 from pvc.sim.laws import Laws
 from pvc.sim.machine import Machine
+from pvc.sim.unit import Unit
 from pvc.sim.witness import Actor, Broken, Witness, WitnessedEnsemble
 from pvc.sim.world import Profile, World
 
-TICK_S = 0.5
-"""How often the ensemble looks for sessions that have ended, while any is not heard."""
 STORY = 40
 """How many lines of the trace are told when something is broken."""
 RESTS = {state.name for state in TABLES["domain"].states if state.rests}
@@ -59,6 +61,7 @@ class SimCluster:
     def __init__(self, nodes: int = 3, seed: int = 0, settings: Settings | None = None, memory_mib: int = 16384) -> None:
         self.seed = seed
         self.settings = settings or Settings()
+        self.fencing = Fences()
         self.world = World(seed)
         self.witness = Witness(self.world)
         self.witness.actor = self._actor
@@ -66,15 +69,15 @@ class SimCluster:
         self.laws = Laws(self)
         self.ensemble = WitnessedEnsemble(self.witness)
         self.daemons: dict[str, SimDaemon] = {}
+        self.units: defaultdict[str, Unit] = defaultdict(Unit)
         self.cut_off: set[str] = set()
         self.clocks: dict[str, float] = {}
         self.heard = 0
-        self._looks = False
         self.clients: list[MemoryStore] = []
         ear, store = self.ear(), self.client_store()
         store.start(ear.hear)
         commit(store, create_cluster(ClusterConfig(str(IDS), "sim", request="init")))
-        self.admin = Cluster(store, "admin", ear, now=self.wall)
+        self.admin = Cluster(store, "admin", ear, now=self.wall, reader=AdminReader(store, self.ensemble))
         for number in range(nodes):
             self.add_node(f"hv{number + 1}", memory_mib=memory_mib, boot_s=0.0)
 
@@ -102,23 +105,19 @@ class SimCluster:
     def step(self, until: float) -> bool:
         """Let the next thing happen that is due by then; False when there is none, and it is then."""
         clock, ensemble = self.world.clock, self.ensemble
-        if not (ensemble.calm or self._looks):
-            self._looks = True
-            clock.after(TICK_S, "the ensemble looks at its sessions", self._looked)
-        due = clock.take(until)
-        ensemble.advance(clock.now - ensemble.now)
+        limit = min(until, ensemble.due_at)
+        due = clock.take(limit)
+        ensemble.advance_to(clock.now)
         if due is not None:
             due.action()
         for client in tuple(self.clients):
             client.deliver()
         for daemon in self.daemons.values():
-            daemon.poke()
+            if not daemon.busy and (daemon.inbox or daemon.events):  # of a large cluster, hardly any has to
+                daemon.poke()
         if self.witness.wrong:
             raise Broken(self.story("; ".join(self.witness.wrong)))
-        return due is not None
-
-    def _looked(self) -> None:
-        self._looks = False
+        return due is not None or limit < until
 
     def run(self, seconds: float) -> None:
         """Let this much time pass."""

@@ -5,28 +5,30 @@ Its process can be killed at any instant, also between a write and the orders th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from pvc.agent.agent import Agent
+from pvc.agent.executor import Forgotten
 from pvc.agent.ports import Moved
+from pvc.agent.remembered import look_back
 from pvc.cluster import znodes
-from pvc.cluster.commit import commit
-from pvc.cluster.ensemble import MemoryEnsemble
-from pvc.cluster.memory import MemoryStore
-from pvc.cluster.node_changes import Joining, keepalive
-from pvc.cluster.records import FenceMethod, Fencing, NodeStats
-from pvc.cluster.records import Machine as MachineFacts
-from pvc.cluster.store import Broken, Connection, Event, NotConnected, Op, OutcomeUnknown, StoreError
-from pvc.cluster.watches import Key
+from pvc.cluster.node_changes import Joining
+from pvc.cluster.records import Fencing
+from pvc.cluster.store import Broken, Connection, Event, NotConnected, State
 from pvc.core import events as e
 from pvc.core.decide import RULES, Rules
-from pvc.errors import NotFound
+from pvc.errors import NotFound, PvcError
 from pvc.fsm.states import Effect
 from pvc.fsm.views import Life
 from pvc.sim.clock import Due
+from pvc.sim.daemon_store import DaemonStore
+from pvc.sim.feeding import guarded
+from pvc.sim.figures import facts_of
 from pvc.sim.hypervisor import SimHypervisor
+from pvc.sim.keepalive import Keepalive
 from pvc.sim.power import SimPowerSwitch
+from pvc.sim.unit import RESTART_S, STATE_FILE
 
 if TYPE_CHECKING:
     from pvc.sim.cluster import SimCluster
@@ -38,33 +40,6 @@ RETRY_S = 2.0
 """After how long a daemon that found no ZooKeeper is started again."""
 STOP_S = 10.0
 """How long a daemon that was told to stop tries to say so."""
-SYSTEM_MIB = 512
-"""What a host takes for itself."""
-
-
-class DaemonStore(MemoryStore):
-    """The store of a daemon; ``node`` says whose its session is, ``unanswered`` is called when a reply was lost."""
-
-    def __init__(self, node: str, ensemble: MemoryEnsemble, session_timeout_s: float) -> None:
-        super().__init__(ensemble, session_timeout_s)
-        self.node = node
-        self.unanswered: Callable[[], object] = lambda: None
-        self.deaf = False
-        self.missed = False
-
-    def notify(self, key: Key) -> None:
-        """A watch has fired; while this is lost on the way, only a look by the way finds out."""
-        self.missed = self.missed or self.deaf
-        if not self.deaf:
-            super().notify(key)
-
-    def multi(self, ops: Sequence[Op]) -> tuple[int, ...]:
-        """Write, all or nothing."""
-        try:
-            return super().multi(ops)
-        except OutcomeUnknown:
-            self.unanswered()
-            raise
 
 
 class SimDaemon:
@@ -77,16 +52,20 @@ class SimDaemon:
         self.machine = machine
         self.name = machine.name
         self.clock = cluster.world.clock
-        self.alive, self.frozen, self.fragile, self.busy = True, False, False, False
-        self.tick = 0
+        self.alive, self.frozen, self.fragile, self.busy, self.hung = True, False, False, False, False
         self.waits: dict[str, Due] = {}
         self.missed: list[Callable[[], None]] = []
+        self.unit = cluster.units[self.name]
+        self.again: Due | None = None
+        self.since: tuple[float, int] | None = None
         self.store = DaemonStore(self.name, cluster.ensemble, cluster.settings.session_timeout_s)
+        self.keepalive = Keepalive(self)
         self.hypervisor = SimHypervisor(machine, xml_of=self._xml_of, report=self.hear, say=self.say)
+        self.feeder = guarded(self)
         self.power = SimPowerSwitch(cluster.world, machine, self.hear, cluster.witness)
-        fencing = Fencing(FenceMethod.ipmi, f"{machine.name}-bmc")
-        first = self.stats(machine.libvirtd.answers)  # a daemon asks libvirt before it begins
-        joining = Joining(machine.boot, _facts(machine), f"{machine.name}.example", fencing, first)
+        fencing = Fencing(cluster.fencing.method, f"{machine.name}-bmc")
+        first = self.keepalive.stats(machine.libvirtd.answers)  # a daemon asks libvirt before it begins
+        joining = Joining(machine.boot, facts_of(machine), f"{machine.name}.example", fencing, first)
         self.agent = Agent(
             self.name,
             self.store,
@@ -98,11 +77,13 @@ class SimDaemon:
             now=lambda: cluster.wall(self.name),
             settings=cluster.settings,
             rules=self.rules,
+            look_back=lambda: look_back(self.store, self.name, lambda: self.unit.known(self), STATE_FILE),
         )
+        self.inbox, self.events = self.agent.inbox, self.store.waiting
         self.agent.begin()
         self.hypervisor.start()
         self._connect()
-        self.clock.after(cluster.settings.keepalive_interval_s, f"{self.name} keepalive", self._keepalive)
+        self.keepalive.begin()
 
     # ---- the process
 
@@ -112,14 +93,19 @@ class SimDaemon:
             return
         (self.store.disconnect if self.name in self.cluster.cut_off else self.store.reconnect)()
         try:
+            if wrong := self.unit.preflight(self):
+                self.fail(str(wrong))
+                return
             self.store.start(self._heard)
         except NotConnected:
             self.clock.after(RETRY_S, f"{self.name} tries ZooKeeper", self._connect)
 
     def _heard(self, event: Event) -> None:
         assert not isinstance(event, Broken)
-        if isinstance(event, Connection) and not self.store.connected:
-            self.cluster.witness.session_changed(self.name, event.state.value)
+        if isinstance(event, Connection):
+            self.since = (self.clock.now, self.store.requests) if event.state is State.CONNECTED else None
+            if not self.store.connected:
+                self.cluster.witness.session_changed(self.name, event.state.value)
         self.agent.put(event)
 
     def hear(self, event: e.Event) -> None:
@@ -130,32 +116,83 @@ class SimDaemon:
 
     def poke(self) -> None:
         """Take up work if there is any."""
-        if self.alive and not self.busy and not self.frozen and (self.agent.inbox or self.store.undelivered):
+        if self.alive and not (self.busy or self.frozen or self.hung) and (self.inbox or self.events):
             self.busy = True
             self.clock.after(self.cluster.world.between(*WORK_S), f"{self.name} works", self._work)
 
     def _work(self) -> None:
         self.busy = False
-        if self.alive and not self.frozen:
+        if self.alive and not (self.frozen or self.hung):
             core = self.agent.core
             was, tickets = str(core.session.state), core.tickets
             self.store.deliver(1)
-            self.agent.step()
+            try:
+                self.agent.step()
+            except (Forgotten, PvcError) as error:
+                self.fail(str(error))
+                return
+            self._tell_synced()
             self.cluster.laws.worked(self, was, tickets)
+
+    def _tell_synced(self) -> None:
+        """Write down what it took to read everything again."""
+        feed = self.agent.feed
+        if self.since is not None and feed.synced and feed.generation == self.store.generation:
+            (began, asked), self.since = self.since, None
+            took_s, requests = round(self.clock.now - began, 6), self.store.requests - asked
+            words = f"{self.name} has read everything again, with {requests} requests in {took_s:g} s"
+            self.cluster.witness.note("synced", words, node=self.name, requests=requests, took_s=took_s)
 
     def kill(self) -> None:
         """kill -9: its session lives on until its timeout, guests and libvirt's jobs go on."""
+        self._stay_down()
         if self.alive:
             self.alive = False
-            if self.frozen:
-                self.store.thaw()
             self.store.disconnect()
-            self.hypervisor.close()
+            self.store.close()  # which is heard no more: nobody ends its session
+            self._leave_guests(stopped=False)
 
     def stop(self) -> None:
         """SIGTERM: it leaves, then ends its session."""
+        self._stay_down()
         self.hear(e.StopAsked())
         self.clock.after(STOP_S, f"{self.name} gives up stopping", self.kill)
+
+    def fail(self, why: str) -> None:
+        """It ends by itself: its session is closed, guests run on, and systemd starts it again."""
+        if self.alive:
+            if why != self.unit.why:
+                self.say(why)
+            self.unit.why = why
+            self._end(stopped=False)
+            self._start_again()
+
+    def _start_again(self) -> None:
+        boots = self.machine.boots
+
+        def start() -> None:
+            if self.machine.boots == boots:
+                self.cluster.start_daemon(self.name)
+
+        self.again = self.clock.after(RESTART_S, f"{self.name} starts its daemon again", start)
+
+    def hang(self, for_s: float) -> None:
+        """A callback does not return, for so many seconds: it keeps its session and does nothing, until it ends itself for that."""
+        own_lease_s = self.cluster.settings.own_lease_s
+        self.hung = True
+
+        def over() -> None:
+            if self.hung and for_s >= own_lease_s:
+                self.say(f"the core loop has stood still for {own_lease_s:g} s: this daemon ends itself, its guests run on")
+                self.kill()
+                self._start_again()
+            self.hung = False
+
+        self.clock.after(min(for_s, own_lease_s), f"{self.name} hangs no more", lambda: self._unless_frozen(over))
+
+    def _stay_down(self) -> None:
+        if self.again is not None:
+            self.again.cancel()
 
     def lose_next_reply(self, applied: bool, for_s: float) -> None:
         """The reply to the next write is lost, and for so many seconds from then on the connection with it."""
@@ -220,11 +257,19 @@ class SimDaemon:
         if transition.machine == "node" and transition.trigger == "leave":
             self.clock.after(0.0, f"{self.name} ends", self._end)
 
-    def _end(self) -> None:
+    def _end(self, stopped: bool = True) -> None:
         if self.alive:
+            if self.store.connected:
+                self.unit.remember(self)
             self.store.close()
             self.alive = False
-            self.hypervisor.close()
+            self._leave_guests(stopped)
+
+    def _leave_guests(self, stopped: bool) -> None:
+        """The last of a process; its watchdog stays armed unless the record says that the node was stopped: peers count on its bite."""
+        self.hypervisor.close()
+        if self.feeder is not None and self.feeder.device is not None:
+            (self.machine.watchdog.disarm if stopped else self.machine.watchdog.left)()
 
     def say(self, sentence: str) -> None:
         self.cluster.witness.note("say", f"{self.name}: {sentence}", node=self.name, sentence=sentence)
@@ -234,53 +279,3 @@ class SimDaemon:
         if znode is None:
             raise NotFound(f"{uuid} has no XML")
         return znode.data
-
-    # ---- the keepalive
-
-    def stats(self, libvirt: bool) -> NodeStats:
-        """What the machine has and uses."""
-        figures, machine = self.hypervisor.figures(), self.machine
-        used = machine.memory_used_mib + SYSTEM_MIB
-        return NodeStats(
-            tick=self.tick + 1,
-            memory_total_mib=machine.memory_mib,
-            memory_used_mib=used,
-            memory_free_mib=max(0, machine.memory_mib - used),
-            memory_allocated_mib=figures.memory_allocated_mib,
-            load=round(0.1 + 0.5 * figures.domains, 2),
-            vcpus=figures.vcpus,
-            domains=figures.domains,
-            libvirt=libvirt,
-        )
-
-    def _keepalive(self) -> None:
-        if not self.alive:
-            return
-        self.clock.after(self.cluster.settings.keepalive_interval_s, f"{self.name} keepalive", self._keepalive)
-        token = self.agent.executor.token
-        if self.frozen or token is None or not self.store.connected:
-            return
-        stats = self.stats(self.hypervisor.opened)
-        self.tick = stats.tick
-        try:
-            znode = self.store.read(znodes.stats(self.name))
-            if znode is not None:
-                commit(self.store, keepalive(self.name, stats, znode.version, token))
-        except StoreError:
-            return  # not joined, or fenced: the agent learns of both from the store itself
-        self.agent.put(e.StatsSeen(stats))
-        if self.store.missed:
-            self.store.refresh()  # always done; where no watch was lost it finds nothing
-
-
-def _facts(machine: Machine) -> MachineFacts:
-    return MachineFacts(
-        cpus=machine.cpus,
-        memory_mib=machine.memory_mib,
-        arch="x86_64",
-        os="Debian GNU/Linux 12",
-        kernel="6.1.0",
-        pvc="",
-        libvirt="9.0.0",
-        qemu="7.2.0",
-    )

@@ -45,7 +45,7 @@ def play(said: Said, seed: int, until: float | None = None) -> Outcome:
     """Play a schedule until something breaks, all is at rest, or it is this time."""
     outcome, stage = Outcome(seed), None
     try:
-        stage = Stage(scenario_of(said, Path(str(said["name"]))), seed, tell=lambda line: None)
+        stage = Stage(scenario_of(said, Path(str(said["name"]))), seed)
         _play(stage, until)
     except (Broken, AssertionError) as error:
         outcome.broken = str(error) or repr(error)

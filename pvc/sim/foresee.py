@@ -4,6 +4,7 @@ How long things take is a guess, and chance decides who is faster; what is allow
 not.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from pvc.fsm.states import Daemon, Domain, Want
 from pvc.sim.kinds import Said
 from pvc.sim.scenario_file import scenario_of
 from pvc.sim.stage import Line, Stage
+from pvc.sim.witness import Happening
 
 QUIET_S = 120.0
 """After how long without anything happening it is over: longer than any wait of a fence but the one for a planned reboot."""
@@ -50,6 +52,7 @@ class Left:
     flush: str
     vms: int
     memory_free_mib: int
+    alive: bool
 
 
 @dataclass(slots=True)
@@ -63,8 +66,11 @@ class Foresight:
     down: list[str] = field(default_factory=list)
 
 
-def foresee(said: Said, step: Said, seed: int = 0) -> Foresight:
-    """Do this step in that recorded cluster, and see what follows; raises PvcError where no cluster can be as the record says."""
+def foresee(said: Said, step: Said, seed: int = 0, show: Callable[[str], None] = lambda how_far: None) -> Foresight:
+    """Do this step in that recorded cluster, and see what follows; raises PvcError where no cluster can be as the record says.
+
+    ``show`` is told again and again how far it is.
+    """
     seen, last = Foresight(), [0.0]
     ready: list[Stage] = []
 
@@ -76,7 +82,13 @@ def foresee(said: Said, step: Said, seed: int = 0) -> Foresight:
                 seen.moments.append(Moment(line["t"], str(words)))
 
     steps = [*said["steps"], {**step, "at": 1.0}]
-    stage = Stage(scenario_of({**said, "steps": steps, "end": LIMIT_S}, Path(str(said["name"]))), seed, tell)
+    scenario, up = scenario_of({**said, "steps": steps, "end": LIMIT_S}, Path(str(said["name"]))), Counter[str]()
+
+    def prepared(happening: Happening) -> None:
+        up[happening.event] += 1
+        show(f"a cluster like it is simulated: {up['guest_start']} of {len(scenario.vms)} VMs started")
+
+    stage = Stage(scenario, seed, tell, prepared=prepared)
     before = {record.name: _runs(stage, record) for record in stage.cluster.witness.domains.values()}
     ready.append(stage)
     for one in stage.scenario.steps:
@@ -84,6 +96,7 @@ def foresee(said: Said, step: Said, seed: int = 0) -> Foresight:
         stage.do(one)
     while stage.now < min(last[0] + QUIET_S, LIMIT_S):
         stage.cluster.run(1.0)
+        show(f"{stage.now:.0f} s of its time are simulated")
     seen.refused = next((moment.what for moment in seen.moments if " is refused: " in moment.what), "")
     _conclude(seen, stage, before)
     return seen
@@ -128,7 +141,7 @@ def _conclude(seen: Foresight, stage: Stage, before: dict[str, str | None]) -> N
     for name, node in sorted(snapshot.nodes.items()):
         life, owned = witness.nodes[name].life, sum(record.life.owner == name for record in witness.domains.values())
         free = node.stats.memory_free_mib if node.alive and node.stats is not None else 0
-        seen.nodes.append(Left(name, str(life.daemon), str(life.flush), owned, free))
+        seen.nodes.append(Left(name, str(life.daemon), str(life.flush), owned, free, node.alive))
 
 
 def _is_lost(nodes: Any, node: str) -> bool:

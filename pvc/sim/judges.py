@@ -102,6 +102,10 @@ class Judge:
         """What is broken because nothing happens between these instants."""
         return None
 
+    def over(self) -> str | None:
+        """What is broken because it has not happened by the end."""
+        return None
+
 
 # ---- the sentences about the cluster
 
@@ -158,6 +162,59 @@ class Fenced(Judge):
             if self.count > self.most:
                 return f"{line['by']} fences {line['node']}" + (f", for the {self.count}. time" if self.most else "")
         return None
+
+
+class KeepsSessions(Judge):
+    """No session is lost; one may be closed."""
+
+    def __init__(self, truth: Truth, window: Window) -> None:
+        super().__init__(truth)
+        self.window = window
+
+    def look(self, line: Line) -> str | None:
+        over = line["event"] == "session" and line["state"] in ("lost", "expired") and line["t"] in self.window
+        return f"the session of {line['node']} is {line['state']}" if over else None
+
+
+class InSync(Judge):
+    """Every daemon knows everything again soon after each connection, and without many requests."""
+
+    def __init__(self, truth: Truth, within_s: float, requests: int | None, window: Window) -> None:
+        super().__init__(truth)
+        self.within_s, self.requests, self.window = within_s, requests, window
+        self.since: dict[str, float] = {}
+
+    def look(self, line: Line) -> str | None:
+        match line["event"]:
+            case "session" if line["state"] == "connected" and line["t"] in self.window and not line.get("initial"):
+                self.since[line["node"]] = line["t"]
+            case "session" | "power":
+                self.since.pop(line["node"], None)
+            case "synced" if self.since.pop(line["node"], None) is not None:
+                if self.requests is not None and line["requests"] > self.requests:
+                    return f"{line['node']} made {line['requests']} requests"
+        return None
+
+    def pass_by(self, first: float, last: float) -> str | None:
+        late = [node for node, at in self.since.items() if last > at + self.within_s]
+        return f"{late[0]} has been connected since {self.since[late[0]]:g} s, and has not read everything" if late else None
+
+
+class Says(Judge):
+    """A daemon logs a sentence with these words in it."""
+
+    def __init__(self, truth: Truth, node: str, words: str, window: Window) -> None:
+        super().__init__(truth)
+        self.node, self.words, self.window = node, words, window
+        self.said = False
+
+    def look(self, line: Line) -> str | None:
+        if line["event"] == "say" and line["node"] == self.node and self.words in line["sentence"] and line["t"] in self.window:
+            self.said = True
+        return None
+
+    def over(self) -> str | None:
+        return None if self.said else f"{self.node} did not say that"
 
 
 # ---- the sentences about a VM

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
-from pvc.cluster.records import Method
+from pvc.cluster.records import Method, OnPoweroff, Selector
 
 Said = dict[str, Any]  # as a scenario file has it
 
@@ -49,7 +49,7 @@ def _on_a_node(verb: str) -> Kind:
 ON_A_NODE = (
     "power_off", "power_on", "node_shutdown", "node_reboot", "net_cut", "net_heal", "zk_cut", "zk_heal", "daemon_crash",
     "daemon_crash_at_order", "daemon_start", "daemon_stop", "daemon_freeze", "daemon_thaw", "libvirtd_freeze", "libvirtd_thaw",
-    "libvirtd_kill", "libvirtd_start",
+    "libvirtd_kill", "libvirtd_start", "daemon_fail",
 )  # fmt: skip
 KINDS.extend(map(_on_a_node, ON_A_NODE))
 
@@ -118,6 +118,34 @@ def _freeze(s: Chances) -> Iterator[Said]:
 
 
 @_kind
+def _hang(s: Chances) -> Iterator[Said]:
+    yield {"do": "daemon_hang", "node": s.host(), "for_s": s.later(0.5, 30.0)}
+
+
+@_kind
+def _watches_lost(s: Chances) -> Iterator[Said]:
+    yield {"do": "watches_lost", "node": s.host(), "for_s": s.later(1.0, 60.0)}
+
+
+@_kind
+def _garbled(s: Chances) -> Iterator[Said]:
+    """Somebody writes over a record, and later it is as it was."""
+    vm = s.vm()
+    yield {"do": "record_garbled", "vm": vm}
+    yield {"do": "record_repaired", "vm": vm, "in": s.later(2.0, 60.0)}
+
+
+@_kind
+def _newcomer(s: Chances) -> Iterator[Said]:
+    """A node joins, a VM is moved there, and something befalls it."""
+    node, then = f"hv{len(s.nodes) + 1}", s.later(20.0, 90.0)
+    yield {"do": "node_add", "node": node, "boot_s": s.later(1.0, 40.0)}
+    yield {"do": "vm_migrate", "vm": s.vm(), "to": node, "in": then}
+    blow = s.pick(("power_off", "net_cut", "daemon_crash", "node_reboot", "node_flush"))
+    yield {"do": blow, "node": node, "in": then + s.later(0.0, 20.0)}
+
+
+@_kind
 def _restart_of_libvirtd(s: Chances) -> Iterator[Said]:
     node = s.host()
     yield {"do": "libvirtd_kill", "node": node}
@@ -126,7 +154,7 @@ def _restart_of_libvirtd(s: Chances) -> Iterator[Said]:
 
 @_kind
 def _bmc(s: Chances) -> Iterator[Said]:
-    yield {"do": "bmc", "node": s.host(), "mood": s.pick(("works", "works", "slow", "silent", "deaf", "stuck"))}
+    yield {"do": "bmc", "node": s.host(), "mood": s.pick(("works", "works", "slow", "silent", "deaf", "stuck", "stranger"))}
 
 
 @_kind
@@ -218,7 +246,27 @@ def ask(s: Chances) -> Iterator[Said]:
         case "vm_resolve":
             yield {"do": verb, "vm": s.vm(), "keep": s.chance.random() < 0.5}
         case "vm_set":
-            yield {"do": verb, "vm": s.vm(), "policy": {"migration": str(s.pick(tuple(Method))), "handover": s.pick(("paused", "libvirt"))}}
+            yield {"do": verb, "vm": s.vm(), "policy": s.pick(_policies(s))}
         case _:
             to = {"to": s.host()} if verb in ("vm_start", "vm_migrate", "vm_move") and s.chance.random() < 0.5 else {}
             yield {"do": verb, "vm": s.vm(), **to}
+
+
+UNDRAWN = {
+    "fence_fail": "`bmc` draws it among other moods.",
+    "fence_ok": "`bmc` draws it among other moods.",
+    "node_remove": "A node that is forgotten and comes back is a new one, and who judges knows nodes by their names.",
+    "zk_snapshot": "For `zk_restore` alone.",
+    "zk_restore": "What runs and what is recorded contradict each other then, and which of both is right is for people to say.",
+    "state_file_removed": "Who has looked says so after `zk_restore` alone.",
+}
+"""Verbs that no schedule has, and why."""
+
+
+def _policies(s: Chances) -> Sequence[Said]:
+    return (
+        {"migration": str(s.pick(tuple(Method))), "handover": s.pick(("paused", "libvirt"))},
+        {"nodes": sorted(s.chance.sample(s.nodes, s.chance.randint(1, len(s.nodes))))},
+        {"selector": str(s.pick(tuple(Selector))), "restart_budget": s.pick((0, 1, 2))},
+        {"on_poweroff": str(s.pick(tuple(OnPoweroff))), "shutdown_timeout_s": s.pick((5, 30))},
+    )

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pvc.sim.libvirtd import Libvirtd
+from pvc.sim.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from pvc.sim.world import World
@@ -77,6 +78,7 @@ class Machine:
         self.claims: set[str] = set()
         self.libvirtd = Libvirtd(self)
         self.bmc = Bmc(self)
+        self.watchdog = Watchdog(self)
         self.booted: Callable[[], None] = lambda: None
         self.went_off: Callable[[], None] = lambda: None
 
@@ -112,6 +114,7 @@ class Machine:
         if not self.on:
             return
         self.on = self.up = False
+        self.watchdog.disarm()
         self.went_off()  # its processes die first: none of them sees the others go
         self.claims.clear()
         self.libvirtd.vanish()

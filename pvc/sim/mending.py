@@ -6,12 +6,14 @@ and again.
 
 from contextlib import suppress
 
-from pvc.cluster.records import DomainRecord, OnPoweroff
+from pvc.cluster import znodes
+from pvc.cluster.formats import decode_history
+from pvc.cluster.records import DomainRecord, History
 from pvc.cluster.store import StoreError
 from pvc.errors import PvcError
 from pvc.fsm.states import Domain, Flush, Want
 from pvc.sim.cluster import SimCluster
-from pvc.sim.daemon import SYSTEM_MIB
+from pvc.sim.figures import SYSTEM_MIB
 from pvc.sim.machine import Mood
 
 ATTEND_S = 5.0
@@ -27,6 +29,7 @@ def mend(cluster: SimCluster) -> None:
         profile.obeys = True
     cluster.ensemble_down(down=False)
     for name, machine in world.machines.items():
+        cluster.units[name].forget()
         machine.bmc.mood = Mood.works
         machine.libvirtd.thaw()
         machine.libvirtd.start()
@@ -39,7 +42,7 @@ def _revive(cluster: SimCluster, name: str) -> None:
     cluster.cut_host(name, cut=False)  # also where a reply was lost only now
     daemon = cluster.daemons.get(name)
     if daemon is not None:
-        daemon.fragile = False
+        daemon.fragile = daemon.hung = daemon.store.deaf = False
         daemon.thaw()
     cluster.start_daemon(name)
 
@@ -64,8 +67,8 @@ def attend(cluster: SimCluster) -> None:
 def restless(cluster: SimCluster) -> list[str]:
     """What is not at rest, or rests in a state that nobody wants.
 
-    A VM that used up its restarts has failed rightly, one that powered itself off may stay so by its policy, and one waits where no node
-    that its policy allows has room.
+    A VM that used up its restarts has failed rightly, one that powered itself off may have stayed so by its policy, and one waits where no
+    node that its policy allows has room.
     """
     placed = (record for record in cluster.witness.domains.values() if record.life.state is Domain.place)
     waiting = [record.name for record in placed if not _has_room(cluster, record)]
@@ -73,10 +76,19 @@ def restless(cluster: SimCluster) -> list[str]:
     wrong += [f"{name} is {node.life.flush}" for name, node in cluster.witness.nodes.items() if node.life.flush is not Flush.ready]
     for record in cluster.witness.domains.values():
         state, up = record.life.state, record.life.want is Want.start
-        stays = state is Domain.stop and record.policy.on_poweroff is OnPoweroff.stay
-        if (state is Domain.start) is not up and state is not Domain.failed and not (up and stays) and record.name not in waiting:
+        stays = up and state is Domain.stop and _powered_itself_off(cluster, record)
+        if (state is Domain.start) is not up and state is not Domain.failed and not stays and record.name not in waiting:
             wrong.append(f"{record.name} is {record.life.state} and wanted {record.life.want}")
     return wrong
+
+
+def _powered_itself_off(cluster: SimCluster, record: DomainRecord) -> bool:
+    """Whether it stopped so, when its policy was to stay off then; an admin may have set another one since."""
+    path = znodes.history(record.uuid)
+    znode = cluster.ensemble.read(path)
+    history = None if znode is None else decode_history(path, znode.data)
+    moved = [one for one in history.entries if one.machine == "domain" and one.source != one.dest] if isinstance(history, History) else []
+    return bool(moved) and moved[-1].trigger == "ended"
 
 
 def _has_room(cluster: SimCluster, record: DomainRecord) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from pvc.client.snapshot import NodeNow, Snapshot
 from pvc.cluster.records import DomainRecord, FenceMethod, NodeRecord, Policy
 from pvc.fsm.states import Daemon, Domain, Flush, Want
-from pvc.sim.daemon import SYSTEM_MIB
+from pvc.sim.figures import SYSTEM_MIB
 from pvc.sim.kinds import Said
 from pvc.sim.policy_fields import FIELDS
 from pvc.sim.world import COPY_MIB_PER_S

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pvc.core.settings import Settings
+from pvc.sim.knobs import Fences
 from pvc.sim.sentences import Sentence
 
 Expectation = Mapping[str, Any]
@@ -17,7 +18,10 @@ Expectation = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """A node at the beginning; ``memory_mib`` is what guests may take, ``bmc`` the mood of its fence device."""
+    """A node at the beginning; ``memory_mib`` is what guests may take, ``bmc`` the mood of its fence device.
+
+    ``watchdog`` says whether it has one, where the configuration wants one.
+    """
 
     name: str
     on: bool = True
@@ -25,6 +29,7 @@ class NodePlan:
     boot_s: float = 25.0
     flushed: bool = False
     bmc: str = "works"
+    watchdog: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One file. Times are in seconds since the beginning; ``external`` says that ZooKeeper is not on the nodes."""
+    """One file. Times are in seconds since the beginning; ``voters`` are the nodes that ZooKeeper is on, none when it is elsewhere."""
 
     path: Path
     name: str
@@ -90,7 +95,8 @@ class Scenario:
     better: Wishes | None = None
     why_better: str = ""
     timing: Timing | None = None
-    external: bool = False
+    voters: frozenset[str] = frozenset()
     settings: Settings = field(default_factory=Settings)
+    fences: Fences = field(default_factory=Fences)
     area: str = ""
     notes: str = ""

@@ -1,34 +1,35 @@
 """Reading scenario files: everything that is wrong with one is said at once, each with the nearest word that is known."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pvc.cluster.names import NAME_RULE, is_name, shown
-from pvc.errors import UsageProblem, nearest, unknown
+from pvc.errors import UsageProblem, unknown
 from pvc.sim import expectations
 from pvc.sim.blows import BLOWS, MOMENTS, SIDES
-from pvc.sim.knobs import knob_problems, settings_of
+from pvc.sim.crowd import COUNT, count_problems, expanded
+from pvc.sim.knobs import fences_of, knob_problems, settings_of
 from pvc.sim.machine import Mood
 from pvc.sim.policy_fields import policy_problems
 from pvc.sim.problems import Problems, Said, is_number
 from pvc.sim.scenario import Checkpoint, NodePlan, Scenario, Step, Timing, VmPlan, Wishes
-from pvc.sim.sentences import FORMS, Sentence, understood
+from pvc.sim.sentences import no_sentence, understood
 from pvc.sim.verbs import FENCER, NODES, VERBS, WHERE
+from pvc.sim.voters import ON_NODES, voter_problems, voters_of
 from pvc.sim.world import ANYWHERE
 
 FIELDS = (
     "name", "area", "notes", "nodes", "vms", "zk", "config", "steps", "end", "checkpoints", "expect_final", "expect_always",
     "expect_better", "timing",
 )  # fmt: skip
-NODE = ("name", "power", "memory_mib", "boot_s", "flushed", "bmc")
-VM = ("name", "home", "desired", "memory_mib", "migrate_s", "shutdown_s", "policy", "on")
+NODE = ("name", "power", "memory_mib", "boot_s", "flushed", "bmc", "watchdog", COUNT)
+VM = ("name", "home", "desired", "memory_mib", "migrate_s", "shutdown_s", "policy", "on", COUNT)
 BETTER = ("nodes", "vms", "any_of", "always", "checkpoints", "why")
 TIMING = ("vm", "fault_at", "must_run_again_within_s")
 LONGEST_S = 7 * 86400.0
 DESIRED = ("start", "stop", "disable", "failed")
-ZK = ("on_nodes", "external")
 POWER = ("on", "off")
 STEP_WORDS = {"mood": tuple(mood.value for mood in Mood), "moment": MOMENTS, "side": SIDES, "blow": tuple(BLOWS)}
 """Fields of steps that are one of some words."""
@@ -84,7 +85,8 @@ class _Reading(Problems):
 
     def __init__(self, said: Said) -> None:
         super().__init__()
-        self.said = said
+        self.problems += count_problems(said)
+        self.said = {field: part for field, part in expanded(said).items() if part is not None or field not in FIELDS}
         self.nodes: list[str] = []
         self.vms: list[str] = []
         self.end = float(said["end"]) if is_number(said.get("end")) else float("inf")
@@ -103,7 +105,7 @@ class _Reading(Problems):
             self.wrong(f"the file: end is {self.end:g} s, and may be {LONGEST_S:g} s at most, which is a week")
         if said.get("nodes") == []:
             self.wrong("nodes is empty: a cluster has one at least")
-        self.word(said.get("zk", ZK[0]), ZK, "zk")
+        self.problems += voter_problems(said.get("zk", ON_NODES), [_node_name(one) for one in self.entries(said, "nodes")])
         self.problems += knob_problems(said.get("config", {}))
         for number, step in enumerate(self.entries(self.said, "steps"), 1):
             self._step(step, f"step {number}")
@@ -114,7 +116,7 @@ class _Reading(Problems):
     # ---- parts
 
     def _names(self) -> None:
-        nodes = [one.get("name") if isinstance(one, dict) else one for one in self.entries(self.said, "nodes")]
+        nodes = [_node_name(one) for one in self.entries(self.said, "nodes")]
         vms = [one.get("name") if isinstance(one, dict) else None for one in self.entries(self.said, "vms")]
         steps = [one for one in self.entries(self.said, "steps") if isinstance(one, dict)]
         self._twice("node", nodes)
@@ -139,8 +141,9 @@ class _Reading(Problems):
         self.number(said, "memory_mib", where, whole=True)
         self.number(said, "boot_s", where)
         self.word(said.get("bmc", Mood.works.value), STEP_WORDS["mood"], f"{where}: bmc")
-        if not isinstance(said.get("flushed", False), bool):
-            self.wrong(f"{where}: flushed is {shown(said['flushed'])}, and neither true nor false")
+        for field in ("flushed", "watchdog"):
+            if not isinstance(said.get(field, False), bool):
+                self.wrong(f"{where}: {field} is {shown(said[field])}, and neither true nor false")
 
     def _vm(self, said: Any, where: str) -> None:
         if not self.keys(said, VM, where, needs=("name", "home")):
@@ -226,7 +229,7 @@ class _Reading(Problems):
     def _sentence(self, words: Any, where: str) -> None:
         sentence = understood(words) if isinstance(words, str) else None
         if sentence is None:
-            self.wrong(f"{where}: {_no_sentence(words)}")
+            self.wrong(f"{where}: {no_sentence(words)}")
             return
         if sentence.backwards:
             self.wrong(f'{where} ("{words}"): its time ends before it begins')
@@ -267,13 +270,18 @@ class _Reading(Problems):
             better=None if better is None else _wishes_of(_states(better), better.get("always", ()), better.get("checkpoints", ())),
             why_better="" if better is None else str(better.get("why", "")),
             timing=None if timing is None else Timing(timing["vm"], timing["fault_at"], timing["must_run_again_within_s"]),
-            external=said.get("zk") == "external",
+            voters=voters_of(said.get("zk", ON_NODES), map(_node_name, said["nodes"])),
             settings=settings_of(said.get("config", {})),
+            fences=fences_of(said.get("config", {})),
         )
 
 
 def _states(better: Said) -> Said:
     return {key: part for key, part in better.items() if key in ("nodes", "vms", "any_of")}
+
+
+def _node_name(said: Any) -> Any:
+    return said.get("name") if isinstance(said, dict) else said
 
 
 def _node_plan(said: Any) -> NodePlan:
@@ -285,10 +293,3 @@ def _node_plan(said: Any) -> NodePlan:
 def _wishes_of(final: Said, always: Iterable[str], checkpoints: Iterable[Said]) -> Wishes:
     sentences = [sentence for words in always if (sentence := understood(words)) is not None]
     return Wishes(tuple(sentences), tuple(Checkpoint(float(one["at"]), one) for one in checkpoints), final)
-
-
-def _no_sentence(words: Any) -> str:
-    shapes: Mapping[str, Callable[[], Sentence]] | list[str] = [form.shown for form in FORMS]
-    guesses = nearest(str(words), shapes)
-    hint = " or ".join(f'"{guess}"' for guess in guesses) or "; ".join(f'"{shape}"' for shape in shapes)
-    return f"{shown(words)} is no sentence of the grammar; did you mean {hint}?"

@@ -24,6 +24,15 @@ LULLS = 0.15
 LULL_S = 660.0
 REST_S = 900.0
 """How long a cluster in which everything is mended may take until all is at rest."""
+ON_NODES, OFF = 0.2, 0.03
+"""How likely ZooKeeper is on the nodes of a seed, and how likely each of them is off at first."""
+GUARDED = 0.12
+"""How likely the nodes of a seed have watchdogs."""
+WATCHDOGS: Sequence[Said] = (
+    {"watchdog_device": "/dev/watchdog"},
+    {"watchdog_device": "/dev/watchdog", "watchdog_timeout": 40},
+    {"fence_method": "watchdog"},
+)
 TOLD, ASKED = 0.5, 3.0
 """How often, at least, a story is told and an admin asks for something, compared with one kind of fault."""
 
@@ -50,6 +59,7 @@ class Schedule:
         self.nodes = [f"hv{number + 1}" for number in range(self.chance.choice(sizes.nodes))]
         self.vms = [f"vm{number + 1}" for number in range(self.chance.choice(sizes.vms))]
         self.gap_s = self.chance.choice(GAPS_S)
+        self.watchdogs = self.chance.choice(WATCHDOGS) if self.chance.random() < GUARDED else {}
         self.room = {name: self.chance.choice((4096, 16384, 16384)) for name in self.nodes}
 
     def scenario(self) -> Said:
@@ -62,14 +72,26 @@ class Schedule:
         return {
             "name": f"seed-{self.seed}",
             "area": "explore",
-            "nodes": [{"name": name, "memory_mib": memory_mib} for name, memory_mib in room.items()],
+            "nodes": [self._node(name, memory_mib) for name, memory_mib in room.items()],
             "vms": vms,
-            "zk": "external",
-            "config": {"power_back": True} if self.chance.random() < 0.25 else {},
+            "zk": self._ensemble() if self.chance.random() < ON_NODES else "external",
+            "config": ({"power_back": True} if self.chance.random() < 0.25 else {}) | self.watchdogs,
             "steps": steps,
             "end": last,
             "expect_always": ["no VM runs on two nodes"],
         }
+
+    def _node(self, name: str, memory_mib: int) -> Said:
+        said: Said = {"name": name, "memory_mib": memory_mib}
+        if self.chance.random() < OFF:
+            said["power"] = "off"
+        if self.watchdogs and self.chance.random() < 0.2:
+            said["watchdog"] = False
+        return said
+
+    def _ensemble(self) -> Any:
+        """Where ZooKeeper is when it is on nodes: on all of them, or on some."""
+        return self.pick(("on_nodes", sorted(self.chance.sample(self.nodes, self.chance.randint(1, len(self.nodes))))))
 
     def _vm(self, name: str) -> Said:
         policy: Said = {"handover": str(self.pick((HandoverPolicy.paused, HandoverPolicy.paused, HandoverPolicy.libvirt)))}
@@ -81,7 +103,8 @@ class Schedule:
             policy |= {"nodes": sorted(self.chance.sample(self.nodes, self.chance.randint(1, len(self.nodes))))}
         home = self.pick(policy.get("nodes", self.nodes))
         memory_mib = self.pick((512, 512, 1024, 2048))
-        desired = "start" if self.room[home] >= memory_mib and self.chance.random() < 0.9 else "stop"
+        fits = self.room[home] >= memory_mib
+        desired = "start" if fits and self.chance.random() < 0.9 else self.pick(("stop", "stop", "disable", "failed"))
         self.room[home] -= memory_mib if desired == "start" else 0
         said = {"name": name, "home": home, "desired": desired, "memory_mib": memory_mib}
         return {**said, "migrate_s": self.pick((0.5, 2.0, 20.0)), "policy": policy}

@@ -7,12 +7,30 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from pvc.sim.judges import Continuous, Counted, Fenced, Judge, Line, Never, OffFirst, OneCopy, TakesVms, Truth, Window
+from pvc.cluster.names import shown
+from pvc.errors import nearest
+from pvc.sim.judges import (
+    FOREVER,
+    Continuous,
+    Counted,
+    Fenced,
+    InSync,
+    Judge,
+    KeepsSessions,
+    Line,
+    Never,
+    OffFirst,
+    OneCopy,
+    Says,
+    TakesVms,
+    Truth,
+    Window,
+)
 
 NUMBER = r"\d+(?:\.\d+)?"
 WINDOW = rf"(?: after (?P<after>{NUMBER})| between (?P<first>{NUMBER}) and (?P<last>{NUMBER}))?"
 TIMES = r"at most (?P<most>once|twice|\d+)(?: times?)?"
-NAME = r"[a-z0-9][a-z0-9.-]*"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,22 @@ FORMS = (
         rf"node (?P<node>{NAME}) is fenced {TIMES}{WINDOW}",
         lambda said: partial(Fenced, node=said["node"], most=_most(said), window=_window(said)),
     ),
+    _form("no session is lost", rf"no session is lost{WINDOW}", lambda said: partial(KeepsSessions, window=_window(said))),
+    _form(
+        "every daemon knows everything again within S s",
+        rf"every daemon knows everything again within (?P<within>{NUMBER}) s{WINDOW}",
+        lambda said: partial(InSync, within_s=float(said["within"] or 0), requests=None, window=_window(said)),
+    ),
+    _form(
+        "every daemon knows everything again with at most K requests",
+        rf"every daemon knows everything again with at most (?P<most>\d+) requests{WINDOW}",
+        lambda said: partial(InSync, within_s=FOREVER, requests=_most(said), window=_window(said)),
+    ),
+    _form(
+        "node N says WORDS",
+        rf"node (?P<node>{NAME}) says (?P<words>.+?){WINDOW}",
+        lambda said: partial(Says, node=str(said["node"]), words=str(said["words"]), window=_window(said)),
+    ),
     _form(
         "vm V runs continuously",
         rf"vm (?P<vm>{NAME}) runs continuously{WINDOW}",
@@ -115,6 +149,14 @@ def understood(words: str) -> Sentence | None:
     return None
 
 
+def no_sentence(words: object) -> str:
+    """Why this is none, and what may have been meant."""
+    shapes = [form.shown for form in FORMS]
+    guesses = nearest(str(words), shapes)
+    hint = " or ".join(f'"{guess}"' for guess in guesses) or "; ".join(f'"{shape}"' for shape in shapes)
+    return f"{shown(words)} is no sentence of the grammar; did you mean {hint}?"
+
+
 @dataclass(slots=True)
 class Breach:
     """A sentence that does not hold: since when, and what happened."""
@@ -148,6 +190,11 @@ class Bench:
         if at > self.now >= 0:
             self._ask(self.now, lambda judge: judge.pass_by(self.now, at))
         self.now = max(self.now, at)
+
+    def end(self, at: float) -> None:
+        """The story is over."""
+        self.pass_to(at)
+        self._ask(at, lambda judge: judge.over())
 
     def _ask(self, at: float, question: Callable[[Judge], str | None]) -> None:
         kept = []

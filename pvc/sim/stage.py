@@ -9,11 +9,13 @@ from dataclasses import asdict
 from typing import Any
 
 from pvc.client.cluster import Cluster
+from pvc.cluster.ensemble import Snapshot
 from pvc.cluster.store import StoreError
 from pvc.errors import PvcError
 from pvc.fsm.states import Domain
 from pvc.sim.cluster import SimCluster
-from pvc.sim.daemon import STOP_S, SYSTEM_MIB
+from pvc.sim.daemon import STOP_S
+from pvc.sim.figures import SYSTEM_MIB
 from pvc.sim.machine import Mood
 from pvc.sim.policy_fields import policy_of
 from pvc.sim.scenario import Checkpoint, NodePlan, Scenario, Step, VmPlan
@@ -34,22 +36,33 @@ Line = dict[str, Any]
 
 
 class Stage:
-    """The cluster of one scenario; ``tell`` is given every line of its trace."""
+    """The cluster of one scenario; ``tell``, if anybody listens, is given every line of its trace, and ``prepared`` what happens before."""
 
-    def __init__(self, scenario: Scenario, seed: int, tell: Callable[[Line], None], say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        tell: Callable[[Line], None] | None = None,
+        say: Callable[[str], None] | None = None,
+        prepared: Callable[[Happening], None] | None = None,
+    ) -> None:
         self.scenario = scenario
         self.say = say
         self.tell = tell
         self.cluster = SimCluster(0, seed, scenario.settings)
+        self.cluster.fencing = scenario.fences
         self.down = False
-        self.voters = frozenset(plan.name for plan in scenario.nodes)
         self.cut_nodes: set[str] = set()
         self.seen = (-1, -1)
         self.garbled: dict[str, bytes] = {}
+        self.snapshot: Snapshot | None = None
+        self.cluster.witness.listeners += [prepared] if prepared else []
         self._prepare()
+        self.cluster.witness.listeners.clear()
         self.trace = Trace(self.cluster.witness)
-        for line in self.trace.beginning():
-            self.tell(line)
+        if tell is not None:
+            for line in self.trace.beginning():
+                tell(line)
         self.cluster.witness.listeners.append(self._happened)
 
     @property
@@ -69,6 +82,7 @@ class Stage:
         for plan in plans:
             taken = sum(vm.memory_mib for vm in self.scenario.vms if (vm.on or vm.home) == plan.name)
             self.add_node(plan.name, max(plan.memory_mib, taken), plan.boot_s, boots_in_s=0.0)
+            cluster.world.machines[plan.name].watchdog.there = plan.watchdog
         cluster.run_until(cluster.all_run, JOIN_S, "every node has joined")
         cluster.run(cluster.settings.keepalive_interval_s)  # everybody has measured
         for plan in plans:
@@ -85,7 +99,7 @@ class Stage:
         for plan in plans:
             cluster.world.machines[plan.name].bmc.mood = Mood(plan.bmc)
         self._let_go([plan for plan in plans if not plan.on])
-        if not self.scenario.external:
+        if self.scenario.voters:
             cluster.world.watchers.append(self)
         self._look_at_quorum()
 
@@ -143,6 +157,7 @@ class Stage:
             self._run_to(at)
             if isinstance(what, Step):
                 self.do(what)
+                self._run_to(at)  # who hears of it takes it up now, not when something else happens
             else:
                 judged(what)
         self._run_to(self.scenario.end)
@@ -152,7 +167,8 @@ class Stage:
             pass
 
     def _happened(self, happening: Happening) -> None:
-        self.tell(self.trace.line(happening))
+        if self.tell is not None:
+            self.tell(self.trace.line(happening))
         if self.say is not None:
             self.say(f"{happening.at - self.trace.began:10.3f}  {happening.words}")
 
@@ -224,6 +240,7 @@ class Stage:
         self._look_at_quorum()
 
     def _look_at_quorum(self) -> None:
-        up = [name for name in self.voters if self.cluster.world.machines[name].on and name not in self.cut_nodes]
-        usable = not self.down and (self.scenario.external or 2 * len(up) > len(self.voters))
+        voters = self.scenario.voters
+        up = [name for name in voters if self.cluster.world.machines[name].on and name not in self.cut_nodes]
+        usable = not self.down and (not voters or 2 * len(up) > len(voters))
         self.cluster.ensemble_down(not usable)

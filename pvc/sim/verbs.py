@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pvc.fsm.states import Fence
-from pvc.sim import blows
+from pvc.sim import blows, snapshots
 from pvc.sim.machine import Mood
 from pvc.sim.policy_fields import policy_of
 
@@ -129,6 +129,20 @@ def _process(what: str) -> Callable[[Stage, Said], None]:
     return act
 
 
+def _fail(stage: Stage, said: Said) -> None:
+    """Something that ZooKeeper's client calls in the daemon raises."""
+    daemon = stage.cluster.daemons.get(said["node"])
+    if daemon is not None and not (daemon.frozen or daemon.hung):
+        daemon.fail("the ZooKeeper client cannot go on: a callback failed")
+
+
+def _hang(stage: Stage, said: Said) -> None:
+    """Something that ZooKeeper's client calls in the daemon does not return."""
+    daemon = stage.cluster.daemons.get(said["node"])
+    if daemon is not None:
+        daemon.hang(said["for_s"])
+
+
 def _reply_lost(stage: Stage, said: Said) -> None:
     """The reply to the daemon's next write is lost, and its connection with it, from then on for a while."""
     daemon = stage.cluster.daemons.get(said["node"])
@@ -245,6 +259,8 @@ VERBS: dict[str, Verb] = {
     "reply_lost": Verb(ONE_NODE, _reply_lost, ("applied", "for_s")),
     "bmc": Verb(("node", "mood"), _bmc),
     "daemon_crash_at_order": Verb(ONE_NODE, _crash_at_order),
+    "daemon_fail": Verb(ONE_NODE, _fail),
+    "daemon_hang": Verb(("node", "for_s"), _hang),
     "daemon_freeze": Verb(ONE_NODE, _process("freeze")),
     "daemon_thaw": Verb(ONE_NODE, _process("thaw")),
     "libvirtd_kill": Verb(ONE_NODE, _libvirtd("kill")),
@@ -267,6 +283,9 @@ VERBS: dict[str, Verb] = {
     "record_garbled": Verb(ONE_VM, blows.garble),
     "record_repaired": Verb(ONE_VM, blows.repair),
     "watches_lost": Verb(("node", "for_s"), blows.lose_watches),
+    "zk_snapshot": Verb((), snapshots.take),
+    "zk_restore": Verb((), snapshots.put_back),
+    "state_file_removed": Verb(ONE_NODE, snapshots.forget),
     "clock_step": Verb(("node", "by_s"), blows.clock_step),
     "mend": Verb((), blows.mend),
     "rest": Verb((), blows.rest),

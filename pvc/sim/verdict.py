@@ -142,8 +142,8 @@ def _checkpoint(stage: Stage, clerk: _Clerk, checkpoint: Checkpoint) -> None:
 def _finish(stage: Stage, clerk: _Clerk) -> None:
     scenario, found = stage.scenario, expectations.now(stage.cluster)
     known = len(clerk.bench.breaches)
-    clerk.bench.pass_to(scenario.end)
-    clerk.better.pass_to(scenario.end)
+    clerk.bench.end(scenario.end)
+    clerk.better.end(scenario.end)
     for breach in clerk.bench.breaches[known:]:
         clerk.failed(breach)
     for what in expectations.wrong(scenario.wishes.final, found):

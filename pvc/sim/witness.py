@@ -110,6 +110,8 @@ class Witness:
         if after is Guest.running and ran != node:
             self.ran[uuid] = node
             if ran is None or ran in self.world.running(uuid):
+                if before is not Guest.absent:
+                    self.start_attempted(node, uuid, ok=True)
                 self.note("guest_start", f"{name} runs on {node}", vm=name, node=node, why=why)
             else:
                 self.note("guest_handover", f"{name} runs on {node}, no more on {ran}", vm=name, **{"from": ran, "to": node})
@@ -126,7 +128,10 @@ class Witness:
         return any(machine.libvirtd.guest(uuid) in COMPLETE for machine in self.world.machines.values())
 
     def power_changed(self, node: str, on: bool) -> None:
-        """A machine was switched."""
+        """A machine was switched; what was leaving it has ended there, even where a complete copy waits elsewhere."""
+        for uuid in [uuid for uuid, ran in self.ran.items() if ran == node and not on]:
+            del self.ran[uuid]
+            self.note("guest_end", f"{self.name(uuid)} has ended on {node}", vm=self.name(uuid), node=node, why="its host lost its power")
         self.note("power", f"{node} is switched {'on' if on else 'off'}", node=node, on=on)
 
     def start_attempted(self, node: str, uuid: str, ok: bool) -> None:

@@ -1,5 +1,7 @@
 """Whole simulated clusters: real agents and the real client, on machines to which things happen."""
 
+from math import inf
+
 import pytest
 
 from pvc.cluster.records import HandoverPolicy, Method
@@ -44,6 +46,17 @@ def test_a_command_of_the_client_is_waited_for_in_virtual_time():
     assert cluster.running("web") == ["hv2"]
     assert 2.0 < cluster.now - before < 10.0
     assert len(told) == 5
+
+
+def test_whoever_has_died_is_waited_for_until_its_session_ends_and_no_longer():
+    cluster = working()
+    assert cluster.ensemble.due_at == inf
+    cluster.kill_daemon("hv2")
+    timeout_s = cluster.settings.session_timeout_s
+    assert cluster.now + timeout_s - 0.1 < cluster.ensemble.due_at <= cluster.now + timeout_s
+    cluster.run(timeout_s)
+    assert events(cluster, "session", node="hv2", state="expired")[0].at == pytest.approx(cluster.now, abs=0.1)
+    assert cluster.ensemble.due_at == inf
 
 
 def test_what_the_table_refuses_is_refused():
@@ -241,12 +254,13 @@ def test_a_guest_that_libvirt_left_stopped_at_its_source_is_woken_or_goes(handov
     assert cluster.witness.fired["migration", row] == 1
 
 
-def test_a_guest_that_has_arrived_when_its_source_dies_runs_on_without_a_start():
+def test_a_guest_that_has_arrived_when_its_source_dies_goes_on_from_its_copy():
     cluster = working(web="hv1")
     arrived(cluster, lambda libvirtd: cluster.power_off("hv1"))
     cluster.run_until(lambda: cluster.running("web") == ["hv2"], 120.0)
     assert cluster.witness.fired["migration", "entrust"] == 1
-    assert len(events(cluster, "guest_start", vm="web")) == 1
+    assert [line.fields["node"] for line in events(cluster, "guest_end", vm="web")] == ["hv1"]  # nothing runs on a host without power
+    assert [line.fields["why"] for line in events(cluster, "guest_start", vm="web")] == ["it was started", "it was resumed"]
 
 
 # ---- what must hold is looked at

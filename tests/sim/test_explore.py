@@ -7,10 +7,12 @@ from collections import Counter
 import pytest
 
 from pvc.sim.explore import NEVER, explored, file_name, play, row_names, shrink, uncovered
+from pvc.sim.kinds import UNDRAWN
 from pvc.sim.laws import Laws
 from pvc.sim.scenario_file import read_scenario
 from pvc.sim.schedule import Schedule, Sizes
 from pvc.sim.stage import Stage
+from pvc.sim.verbs import VERBS
 from pvc.sim.verdict import run
 
 QUICK, LONG = 12, int(os.environ.get("PVC_EXPLORE_SEEDS", "600"))
@@ -75,6 +77,22 @@ def test_a_seed_draws_the_same_schedule_and_tells_the_same_story_again():
     assert Schedule(3).scenario() == Schedule(3).scenario()
     assert Schedule(3).scenario() != Schedule(4).scenario()
     assert explored(3) == explored(3)
+
+
+def test_every_verb_is_drawn_or_has_a_reason():
+    drawn = {step["do"] for seed in range(120) for step in Schedule(seed).scenario()["steps"]}
+    assert drawn | UNDRAWN.keys() == VERBS.keys()
+    assert not drawn & UNDRAWN.keys()
+    assert all(reason.endswith(".") for reason in UNDRAWN.values())
+
+
+def test_some_schedules_have_watchdogs_and_some_have_zookeeper_on_their_nodes():
+    drawn = [Schedule(seed).scenario() for seed in range(120)]
+    guarded = [said for said in drawn if {"watchdog_device", "fence_method"} & said["config"].keys()]
+    assert 5 < len(guarded) < 40
+    assert {node.get("watchdog", True) for said in guarded for node in said["nodes"]} == {True, False}
+    assert {True, False} == {said["zk"] == "external" for said in drawn}
+    assert any("power" in node for said in drawn for node in said["nodes"])
 
 
 def test_rows_that_cannot_fire_have_a_reason_and_are_rows():

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from pvc.cluster.records import FenceMethod
 from pvc.core.settings import Settings
 from pvc.daemon import keys
 from pvc.daemon.config import settings_of as settings_of_daemon
-from pvc.sim.knobs import FLAGS, KNOWN, settings_of
+from pvc.sim.knobs import FLAGS, KNOWN, Fences, settings_of
 from pvc.sim.scenario import NodePlan, VmPlan
 from pvc.sim.scenario_file import BadScenario, read_scenario
 
@@ -44,7 +45,8 @@ def test_what_a_file_leaves_out_has_the_values_of_the_format(tmp_path):
     scenario = read(tmp_path, GOOD)
     assert scenario.nodes == (NodePlan("hv1", True, 16384, 25.0), NodePlan("hv2", False, 2048, 40))
     assert scenario.vms == (VmPlan("web", "hv1", "start", 512, 4.0, 3.0),)
-    assert (scenario.external, scenario.settings, scenario.end) == (False, Settings(), 100)
+    assert (scenario.voters, scenario.settings, scenario.end) == ({"hv1", "hv2"}, Settings(), 100)
+    assert read(tmp_path, GOOD | {"timing": None, "checkpoints": None}) == scenario
 
 
 @pytest.mark.parametrize(
@@ -79,13 +81,31 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         ({"vms": [{"name": "web", "home": "hv1", "desired": "running"}]}, 'vm 1 (web): desired: no word called "running"'),
         ({"vms": [{"name": "web"}]}, 'vm 1: "home" is missing'),
         ({"zk": "extern"}, 'zk: no word called "extern"; did you mean "external"?'),
+        ({"zk": {"on_node": ["hv1"]}}, "zk is {'on_node': ['hv1']}, and neither on_nodes nor external, nor a list of nodes"),
+        ({"zk": []}, "zk is [], and neither on_nodes nor external, nor a list of nodes"),
+        ({"zk": ["hv1", "hv9"]}, 'zk: no node called "hv9"; did you mean'),
         ({"config": {"keepalive": 1}}, 'config: no key of pvcd.conf called "keepalive"; did you mean "keepalive_interval"'),
         ({"config": {"keepalive_interval": 0}}, "config: keepalive_interval is 0, and no number from 0.2 to 60"),
+        ({"config": {"fence_method": "watchdgo"}}, 'config: fence_method: no word called "watchdgo"; did you mean "watchdog"?'),
+        ({"config": {"watchdog_timeout": 1000}}, "config: watchdog_timeout is 1000, and no number from 2 to 300"),
+        ({"config": {"watchdog_device": "/dev/watchdog", "watchdog_timeout": 11}}, "must not be less than two session timeouts of 6 s"),
+        ({"nodes": [{"name": "hv1", "watchdg": True}]}, 'node 1: no field called "watchdg"; did you mean "watchdog"?'),
+        ({"nodes": [{"name": "hv1", "watchdog": "no"}]}, "node 1 (hv1): watchdog is 'no', and neither true nor false"),
+        ({"nodes": [{"name": "hv", "count": 0}]}, "node 1: count is 0, and no whole number from 1 to 20000"),
+        ({"vms": [{"name": "vm", "home": "*", "count": True}]}, "vm 1: count is True, and no whole number"),
+        ({"vms": [{"name": "vm", "home": "*", "cuont": 3}]}, 'vm 1: no field called "cuont"; did you mean "count"?'),
+        ({"vms": [{"name": "vm", "home": "*"}]}, 'vm 1 (vm): home: no node called "*"'),
+        ({"vms": [{"name": "vm1", "home": "hv1"}, {"name": "vm", "home": "*", "count": 2}]}, 'there are two VMs called "vm1"'),
         ({"nodes": []}, "nodes is empty: a cluster has one at least"),
         ({"end": 1e8}, "the file: end is 1e+08 s, and may be 604800 s at most"),
         ({"end": -1}, "the file: end is -1, and no number from 0 on"),
         ({"steps": [{"do": "power_off"}]}, 'step 1 (power_off): "at" is missing'),
         (step(do="power_of", node="hv1"), 'step 1: no verb called "power_of"; did you mean "power_off" or "power_on"'),
+        (step(do="zk_restor"), 'step 1: no verb called "zk_restor"; did you mean "zk_restore"'),
+        (step(do="daemon_hangs", node="hv1", for_s=5), 'step 1: no verb called "daemon_hangs"; did you mean "daemon_hang"'),
+        (step(do="daemon_hang", node="hv1"), 'step 1 (daemon_hang): "for_s" is missing'),
+        ({"expect_always": ["node hv1 said WORDS"]}, 'did you mean "node N says WORDS"?'),
+        ({"expect_always": ["node hv9 says something"]}, 'no node called "hv9"'),
         (step(do="power_off"), 'step 1 (power_off): "node" is missing'),
         (step(do="power_off", node="hv3"), 'step 1 (power_off): node: no node called "hv3"; did you mean "hv2" or "hv1"?'),
         (step(do="power_off", node="@fence:hv1"), "step 1 (power_off): node: '@fence:hv1' is neither @fencer:NODE nor @where:VM"),
@@ -114,9 +134,33 @@ def test_a_mistake_is_named_with_the_nearest_word(tmp_path, changes, problem):
     assert any(problem in found for found in problems(tmp_path, **changes)), problems(tmp_path, **changes)
 
 
+@pytest.mark.parametrize(
+    ("said", "voters"),
+    [("on_nodes", {"hv1", "hv2"}), ("external", set()), (["hv1"], {"hv1"}), ({"on_nodes": ["hv2"]}, {"hv2"}), (None, {"hv1", "hv2"})],
+)
+def test_zookeeper_is_on_all_nodes_or_on_some_or_elsewhere(tmp_path, said, voters):
+    assert read(tmp_path, {**GOOD, "zk": said}).voters == voters
+
+
 def test_all_mistakes_of_a_file_are_said_at_once(tmp_path):
     found = problems(tmp_path, zk="elsewhere", steps=[{"at": 1, "do": "explode"}, {"at": -1, "do": "zk_up"}], expect_always=["all is well"])
     assert len(found) == 4
+
+
+def test_one_entry_may_stand_for_many(tmp_path):
+    nodes = ["zk", {"name": "hv", "count": 2, "boot_s": 40}]
+    vms = [{"name": "vm", "home": "*", "count": 4, "memory_mib": 64}, {"name": "db", "home": "hv2", "count": 2}]
+    scenario = read(tmp_path, {"nodes": nodes, "vms": vms, "end": 10, "expect_always": ["vm vm4 runs continuously"]})
+    assert [(node.name, node.boot_s) for node in scenario.nodes] == [("zk", 25.0), ("hv1", 40), ("hv2", 40)]
+    assert [(vm.name, vm.home) for vm in scenario.vms[:4]] == [("vm1", "zk"), ("vm2", "hv1"), ("vm3", "hv2"), ("vm4", "zk")]
+    assert scenario.vms[4:] == (VmPlan("db1", "hv2"), VmPlan("db2", "hv2"))
+
+
+def test_how_nodes_are_fenced_is_the_daemons_default_unless_the_file_says_it(tmp_path):
+    assert read(tmp_path, GOOD).fences == Fences(FenceMethod.ipmi, None)
+    assert read(tmp_path, {**GOOD, "config": {"fence_method": "watchdog"}}).fences == Fences(FenceMethod.watchdog, 15.0)
+    assert read(tmp_path, {**GOOD, "config": {"watchdog_device": "/dev/watchdog", "watchdog_timeout": 30}}).fences.watchdog_s == 30.0
+    assert float(next(key.default for key in keys.KEYS if key.name == "watchdog_timeout")) == 15.0
 
 
 def test_a_node_or_vm_that_a_step_brings_is_known(tmp_path):

@@ -64,7 +64,7 @@ def test_two_runs_of_a_seed_are_the_same_to_the_byte_in_any_process(name, tmp_pa
 
 def test_two_runs_of_a_schedule_of_many_nodes_are_the_same_to_the_byte_in_any_process(tmp_path):
     """Several nodes that are lost at once are noticed in one order, whatever the order of a set is."""
-    said = Schedule(3, Sizes((10,), (6,), 60.0)).scenario()
+    said = Schedule(3, Sizes((10,), (6,), 60.0)).scenario() | {"expect_always": []}  # somebody may start a second copy by hand
     (path := tmp_path / "schedule.json").write_text(json.dumps(said), encoding="utf-8")
     first, second = traces_of(path, tmp_path)
     assert first == second

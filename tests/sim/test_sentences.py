@@ -67,11 +67,21 @@ def broken_at(words, *lines, end=100.0):
     bench = Bench([understood(words)])
     for line in (*begin(), *lines):
         bench.take(line)
-    bench.pass_to(end)
+    bench.end(end)
     return bench.breaches[0].at if bench.breaches else None
 
 
+def synced(t, requests=20, node="hv1"):
+    return at(t, {"event": "synced", "node": node, "requests": requests, "took_s": 0.1})
+
+
+def says(t, sentence, node="hv1"):
+    return at(t, {"event": "say", "node": node, "sentence": sentence})
+
+
 OFF_FIRST = "a VM of an unreachable node starts elsewhere only after that node is confirmed off"
+KNOWS = "every daemon knows everything again within 5 s"
+FEW = "every daemon knows everything again with at most 50 requests"
 PLACES = "the system places no VM on a node that is not run+ready"
 
 
@@ -96,6 +106,20 @@ PLACES = "the system places no VM on a node that is not run+ready"
         ("node hv1 is fenced at most once", [fence(10, "begun"), fence(20, "failed"), fence(30, "begun")], 30.0),
         ("node hv2 is fenced at most once", [fence(10, "begun"), fence(30, "begun")], None),
         ("node hv1 is fenced at most 2 times", [fence(10, "begun"), fence(20, "begun"), fence(30, "begun")], 30.0),
+        ("no session is lost", [session(10, "suspended"), session(12, "connected"), session(20, "closed")], None),
+        ("no session is lost", [session(10, "suspended"), session(20, "lost")], 20.0),
+        ("no session is lost after 30", [session(20, "expired")], None),
+        (KNOWS, [session(10, "connected"), synced(15)], None),
+        (KNOWS, [session(10, "connected"), synced(15.1)], 10.0),
+        (KNOWS, [session(10, "connected")], 10.0),
+        (KNOWS, [session(10, "connected"), session(12, "suspended"), session(14, "connected"), synced(16)], None),
+        (KNOWS, [session(10, "connected"), power(12, False)], None),
+        (FEW, [session(10, "connected"), synced(11, 50)], None),
+        (FEW, [session(10, "connected"), synced(11, 51)], 11.0),
+        (f"{FEW} after 20", [session(10, "connected"), synced(11, 51)], None),
+        ("node hv1 says it is late", [says(10, "hello: it is late now")], None),
+        ("node hv1 says it is late", [says(10, "it is early"), says(11, "it is late", "hv2")], 100.0),
+        ("node hv1 says it is late between 20 and 30", [says(10, "it is late")], 100.0),
         ("vm web runs continuously", [moves(10)], None),
         ("vm web runs continuously", [ends(10), starts(10)], 10.0),
         ("vm web runs continuously after 50", [ends(10), starts(20)], None),

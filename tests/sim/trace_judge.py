@@ -18,7 +18,7 @@ class Judgement:
     def __init__(self, lines):
         self.lines = lines
         self.power, self.guests, self.node, self.vm = {}, {}, {}, {}
-        self.proven, self.waiting = set(), set()
+        self.proven, self.went_off = set(), set()
         self.attempt = None
 
     def wrong(self):
@@ -37,13 +37,13 @@ class Judgement:
             yield f"{node} is switched to what it is"
         self.power[node] = line["on"]
         if not line["on"]:
-            left = [vm for vm, where in self.guests.items() if node in where]
-            for vm in left:
-                if (self.vm.get(vm) or {}).get("phase") in ("moving", "handover"):  # a complete copy of it may wait elsewhere
-                    self.guests[vm] = set()
-                    self.waiting.add(vm)
-            if left := [vm for vm in left if self.guests[vm]]:
-                yield f"{', '.join(left)} run on {node}, which is off"
+            self.went_off.add(node)
+        if not line["on"] and (left := [vm for vm, where in self.guests.items() if node in where]):
+            yield f"{', '.join(left)} run on {node}, which is off"
+
+    def _session(self, line):
+        if line["state"] == "connected":
+            self.went_off.discard(line["node"])
 
     def _start_attempt(self, line):
         fields = self.vm.get(line["vm"]) or {}
@@ -64,7 +64,7 @@ class Judgement:
 
     def _guest_handover(self, line):
         vm, where = line["vm"], self.guests.setdefault(line["vm"], set())
-        if where != {line["from"]} and (where or vm not in self.waiting):
+        if where != {line["from"]}:
             yield f"{vm} is handed over by {line['from']} and runs on {sorted(where)}"
         self.guests[vm] = {line["to"]}
 
@@ -80,7 +80,7 @@ class Judgement:
             if self.node[node]["fence"] != "shot":
                 yield f"{node} is shot, and its fence is {self.node[node]['fence']}"
         elif result == "confirmed":
-            if self.power.get(node):
+            if self.power.get(node) and node not in self.went_off:  # else it was reset, and has no guest any more
                 yield f"{node} is confirmed off, and on"
             if node in self.proven:
                 yield f"{node} is confirmed off twice"
@@ -94,7 +94,8 @@ class Judgement:
             return
         before = self.vm.get(name)
         self.vm[name] = fields
-        yield from self._vm_record(name, line, before or {}, fields or {})
+        if not line.get("initial"):  # nobody wrote it: so it is
+            yield from self._vm_record(name, line, before or {}, fields or {})
 
     def _node_record(self, name, line, fields):
         machine = {"node": "daemon"}.get(line.get("machine"), line.get("machine"))
