@@ -84,7 +84,8 @@ class Access:
             store = self._patient_store(options, create_root)
             store.start(ear.hear, CONNECT_S)
         except NotConnected as error:
-            raise NoQuorum(error.message, error.next_step or "start the ensemble, or correct the address with -z") from error
+            step = error.next_step or "start the ensemble, or correct the address with -z"
+            raise NoQuorum(error.message, f"{step}; pvc doctor says which server does not answer, and why") from error
         try:
             yield Cluster(store, self.who, ear)
         finally:

@@ -1,13 +1,13 @@
 """`pvc fsm check`: the exhaustive checker, and what it has found, in words."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pvc.cli.meanwhile import meanwhile
 from pvc.cli.screen import say
 from pvc.errors import Refused, UsageProblem
 from pvc.fsm.states import Handover
@@ -87,15 +87,13 @@ def _mutate(as_json: bool) -> bool:
 
     told: list[dict[str, Any]] = []
     survived: set[str] = set()
-    with _progress("mutants") as show:
-        for mutant, notice in judge_all(mutants()):
-            why = reason_for(mutant.name) if notice is None else None
-            if notice is None:
-                survived.add(mutant.name)
-            told.append({"missing": mutant.name, "noticed": None if notice is None else notice.as_dict(), "reason": why})
-            if not as_json:
-                say(f"{mutant.name}\n    " + (str(notice) if notice else f"survives: {why or 'NOBODY KNOWS WHY'}"))
-            show(None)
+    for mutant, notice in judge_all(mutants()):
+        why = reason_for(mutant.name) if notice is None else None
+        if notice is None:
+            survived.add(mutant.name)
+        told.append({"missing": mutant.name, "noticed": None if notice is None else notice.as_dict(), "reason": why})
+        if not as_json:
+            say(f"{mutant.name}\n    " + (str(notice) if notice else f"survives: {why or 'NOBODY KNOWS WHY'}"))
     bad = sorted(name for name in survived if reason_for(name) is None) + stale_reasons(survived)
     if as_json:
         say(json.dumps({"holds": not bad, "mutants": told, "wrong": bad}, indent=2))
@@ -107,13 +105,11 @@ def _mutate(as_json: bool) -> bool:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[["Exploration | None"], None]]:
-    """A line on the terminal that tells how far it is; nothing where nobody watches."""
-    watched = sys.stderr.isatty()
+    """Tells how far it is, where somebody watches."""
+    with meanwhile() as show:
 
-    def show(found: "Exploration | None") -> None:
-        if watched and found is not None:
-            click.echo(f"\r\x1b[K{what}: {found.states:,} states, level {len(found.levels)}", nl=False, err=True)
+        def told(found: "Exploration | None") -> None:
+            if found is not None:
+                show(f"{what}: {found.states:,} states, level {len(found.levels)}")
 
-    yield show
-    if watched:
-        click.echo("\r\x1b[K", nl=False, err=True)
+        yield told

@@ -181,7 +181,7 @@ def _write(file: Path, text: str) -> None:
 
 
 @cluster.command()
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("rb"))
 @click.option("--start", is_flag=True, help="Start the VMs that were wanted up; otherwise all of them are off.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, or all that stands in its way; change nothing.")
 @yes_option

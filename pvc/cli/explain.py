@@ -16,6 +16,7 @@ from pvc.cli.screen import hanging, say, several, width
 if TYPE_CHECKING:
     from pvc.client.deciding import Plan, Possibility
     from pvc.client.outlook import Next
+    from pvc.client.room import Loss
     from pvc.client.snapshot import NodeNow, Snapshot
     from pvc.cluster.records import DomainRecord, HistoryEntry
     from pvc.core.policy import Ranking
@@ -124,15 +125,21 @@ def explain_node(name: str, form: str) -> None:
     answer(form, data, [name], lambda wide: _tell_node(node, plans, last, coming, held))
     if loss is not None and form in ("table", "wide"):
         word = f" They would wait for an operator's word: {why}." if loss.moved and (why := unfenceable(snapshot).get(name)) else ""
-        _say(f"\nIts loss now: {loss_words(loss.moved, [one.name for one in loss.left])}{word}")
+        _say(f"\nIts loss now: {loss_words(loss)}{word}")
 
 
-def loss_words(moved: int, left: Sequence[str]) -> str:
+def loss_words(loss: "Loss") -> str:
     """What the loss of a node would mean."""
-    if not left:
-        fit = "the one VM of it that is wanted up fits" if moved == 1 else f"all {moved} of its VMs that are wanted up fit"
-        return f"{fit} elsewhere." if moved else "no VM depends on it."
-    return f"no room for {len(left)} of {several(moved + len(left), 'VM')}: {', '.join(left)}."
+    from pvc.cli.words import untold
+
+    moved, left = loss.moved, [one.name for one in loss.left]
+    if left:
+        return f"no room for {len(left)} of {several(moved + len(left), 'VM')}: {', '.join(left)}."
+    if not moved:
+        return "no VM depends on it."
+    if loss.unmeasured:
+        return f"whether {several(moved, 'VM')} would have room is not known: {untold(loss.unmeasured)} how much memory is free there."
+    return f"{'the one VM of it that is wanted up fits' if moved == 1 else f'all {moved} of its VMs that are wanted up fit'} elsewhere."
 
 
 def _tell_node(

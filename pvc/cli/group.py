@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import click
 
@@ -91,6 +91,7 @@ class RootGroup(LazyGroup):
         """Run the command line; with `standalone_mode`, as in a process, this ends by SystemExit."""
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
+        sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()  # None where they were closed
         try:
             result = super().main(args, prog_name, standalone_mode=False, **extra)
         except (PvcError, click.ClickException, click.Abort) as error:
@@ -98,7 +99,7 @@ class RootGroup(LazyGroup):
         except OSError as error:  # a full disk behind stdout, above all; nobody is helped by a traceback
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
             code = _report(f"the system refused: {what}", None, 1, as_json=wants_json(sys.argv[1:] if args is None else args))
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or what could not be written is tried again at exit
+            sys.stdout = _nowhere()  # or what could not be written is tried again at exit
             sys.exit(code)
         # Click hands back the code of ctx.exit() here, or what a command returned, which is None.
         sys.exit(result if isinstance(result, int) else 0)
@@ -117,6 +118,10 @@ class RootGroup(LazyGroup):
             case click.ClickException():
                 return error.format_message(), None, error.exit_code
         return "interrupted", None, INTERRUPTED
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

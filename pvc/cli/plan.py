@@ -11,13 +11,14 @@ import click
 
 from pvc.cli.access import access
 from pvc.cli.group import Group
+from pvc.cli.meanwhile import meanwhile
 from pvc.cli.names import complete_nodes, complete_vms
-from pvc.cli.output import Cell, answer, output, print_table
-from pvc.cli.screen import say, several
+from pvc.cli.output import Cell, answer, is_data, output, print_table
+from pvc.cli.screen import hanging, say, several, width
 from pvc.errors import NotFound, PvcError, unknown
 
 if TYPE_CHECKING:
-    from pvc.sim.foresee import Foresight
+    from pvc.sim.foresee import Foresight, Left
 
 Said = dict[str, Any]
 
@@ -48,8 +49,10 @@ def recording() -> tuple[Said, float]:
 def _plan(what: str, step: Callable[[Said], Said], form: str) -> None:
     from pvc.sim.foresee import foresee
 
-    said, read_at = recording()
-    seen = foresee(said, step(said))
+    with meanwhile(not is_data(form)) as show:
+        show("the cluster is read")
+        said, read_at = recording()
+        seen = foresee(said, step(said), show=lambda how_far: show(f"if {what}: {how_far}"))
     age = time.monotonic() - read_at
     told = {"plan": what, "snapshot_age_s": round(age, 1), "notes": said["notes"], "refused": seen.refused}
     told |= {name: [asdict(one) for one in getattr(seen, name)] for name in ("moments", "fates", "nodes")}
@@ -61,7 +64,7 @@ def _plan(what: str, step: Callable[[Said], Said], form: str) -> None:
 def _tell(what: str, age_s: float, notes: str, seen: "Foresight", wide: bool) -> None:
     say(click.style(f"If {what}:", bold=True))
     for moment in seen.moments:
-        say(f"{max(0.0, moment.at - 1.0):8.1f} s  {moment.what}")
+        say("\n".join(hanging(f"{max(0.0, moment.at - 1.0):8.1f} s  ", moment.what, width())))
     if not seen.moments:
         say("  nothing would happen")
     say("")
@@ -69,11 +72,17 @@ def _tell(what: str, age_s: float, notes: str, seen: "Foresight", wide: bool) ->
     rows = [(fate.vm, fate.before or "-", fate.after or "-", Cell(fate.state, "red" if fate.why else None), fate.why) for fate in changed]
     print_table(("VM", "NOW ON", "THEN ON", "THEN", "WHY"), rows, "Every VM would be where it is.")
     say("")
-    nodes = [(one.node, one.daemon, one.flush, str(one.vms), f"{one.memory_free_mib} MiB") for one in seen.nodes]
+    nodes = [(one.node, _then(one), one.flush, str(one.vms), f"{one.memory_free_mib} MiB") for one in seen.nodes]
     print_table(("NODE", "THEN", "TAKES VMS", "VMS", "FREE"), nodes, "There is no node.")
     say("")
-    say(click.style(f"Down: {', '.join(seen.down)}." if seen.down else "No VM would stay down.", bold=True))
-    say(f"{notes} This was read {age_s:.1f} s ago; nothing was changed.")
+    down = f"Down: {', '.join(seen.down)}." if seen.down else "No VM would stay down."
+    say("\n".join(click.style(line, bold=True) for line in hanging("", down, width())))
+    say("\n".join(hanging("", f"{notes} This was read {age_s:.1f} s ago; nothing was changed.", width())))
+
+
+def _then(left: "Left") -> str:
+    """What its record would say, and whether anybody would be there to write another: the last node cannot be declared dead."""
+    return f"{left.daemon}, silent" if left.daemon == "run" and not left.alive else left.daemon
 
 
 def _named(kind: str, name: str, known: list[str], look: str) -> str:

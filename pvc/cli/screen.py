@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 # Narrower than this, wrapping makes things worse.
-NARROWEST = 60
+NARROWEST = 40
 CRAMPED = 20
 # A pipe gets whole sentences: what reads it has no edge.
 ENDLESS = 100_000

@@ -19,6 +19,7 @@ from pvc.client.cluster import Cluster
 from pvc.cluster.store import Store
 from pvc.errors import PvcError, UsageProblem, unknown
 from pvc.sim.cluster import SimCluster
+from pvc.sim.crowd import expanded
 from pvc.sim.scenario import Step
 from pvc.sim.scenario_file import read_scenario, scenario_of
 from pvc.sim.stage import Stage
@@ -211,7 +212,7 @@ def shell(file: Path | None, nodes: int, vms: int, seed: int) -> None:
     if file is not None:
         read_scenario(file)
         said = {**json.loads(file.read_text(encoding="utf-8")), "end": 0.0}
-        said = {key: said[key] for key in ("name", "nodes", "vms", "config", "end") if key in said}
+        said = {key: part for key, part in expanded(said).items() if key in ("name", "nodes", "vms", "config", "end")}
     here = Shell(said, file or Path("shell"), seed)
     typed = sys.stdin.isatty()
     if typed:

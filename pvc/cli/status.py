@@ -7,11 +7,13 @@ import click
 
 from pvc.cli.access import access
 from pvc.cli.output import Cell, answer, output, table_lines
-from pvc.cli.screen import hanging, say, width
+from pvc.cli.screen import hanging, say, several, width
 
 if TYPE_CHECKING:
     from pvc.client.attention import Finding
     from pvc.client.snapshot import NodeNow, Snapshot
+
+    Told = tuple[dict[str, Any], list[Finding]]
 
 COLOURS = {"problem": "red", "warning": "yellow", "ok": "green"}
 SHOWN = 12
@@ -31,20 +33,24 @@ def status(form: str) -> None:
     """
     with access().cluster() as cluster:
         snapshot = cluster.snapshot()
-    data, findings = status_json(snapshot)
+    data, findings = told = status_json(snapshot)
     names = list(dict.fromkeys(finding.about for finding in findings))
-    answer(form, data, names, lambda wide: say("\n".join(status_lines(snapshot, findings, wide=wide))))
+    answer(form, data, names, lambda wide: say("\n".join(status_lines(snapshot, told, wide=wide))))
     if any(finding.level == "problem" for finding in findings):
         click.get_current_context().exit(1)
 
 
-def status_json(snapshot: "Snapshot") -> "tuple[dict[str, Any], list[Finding]]":
+def status_json(snapshot: "Snapshot") -> "Told":
     """The same for programs, and what needs somebody."""
     from pvc.client.attention import attention, counts, unfenceable
-    from pvc.client.room import losses
+    from pvc.client.room import losses, stranded
 
-    config, findings = snapshot.config.value, attention(snapshot)
-    lost = [{"node": loss.node, "moved": loss.moved, "left": [one.name for one in loss.left]} for loss in losses(snapshot)]
+    config, found = snapshot.config.value, losses(snapshot)
+    findings = attention(snapshot, found)
+    lost = [
+        {"node": loss.node, "moved": loss.moved, "left": [one.name for one in loss.left], "unmeasured": list(loss.unmeasured)}
+        for loss in found
+    ]
     alive = sum(node.alive for node in snapshot.nodes.values())
     data = {
         "cluster": {"name": config.name, "id": config.id, "hold": asdict(config.hold)},
@@ -52,47 +58,82 @@ def status_json(snapshot: "Snapshot") -> "tuple[dict[str, Any], list[Finding]]":
         "vms": {"count": len(snapshot.domains), "states": counts("domain", snapshot)},
         "memory": _memory(snapshot),
         "losses": lost,
+        "stranded": stranded(snapshot),
         "unfenceable": list(unfenceable(snapshot)),
         "attention": [asdict(finding) for finding in findings],
     }
     return data, findings
 
 
-def _memory(snapshot: "Snapshot") -> dict[str, int]:
+def _memory(snapshot: "Snapshot") -> dict[str, Any]:
+    from pvc.client.room import unmeasured
+
     stats = [node.stats for node in snapshot.nodes.values() if node.alive and node.stats is not None]
     return {
         "total_mib": sum(one.memory_total_mib for one in stats),
         "free_mib": sum(one.memory_free_mib for one in stats),
         "promised_mib": sum(one.memory_allocated_mib for one in stats),
+        "unmeasured": unmeasured(snapshot),
     }
 
 
-def status_lines(snapshot: "Snapshot", findings: "list[Finding]", *, wide: bool) -> list[str]:
-    """The screen."""
+def status_lines(snapshot: "Snapshot", told: "Told", *, wide: bool) -> list[str]:
+    """The screen of what `status_json` has told."""
     from pvc.cli.node_show import hold_words
 
-    data, columns = status_json(snapshot)[0], width()
+    (data, findings), columns = told, width()
     hold = snapshot.config.value.hold
-    memory = data["memory"]
-    lines = [click.style(f"Cluster {snapshot.config.value.name}", bold=True)]
-    lines += [click.style(hold_words(hold), fg="yellow")] if hold.on else []
-    lines.append(f"{data['nodes']['alive']} of {data['nodes']['count']} nodes answer: {_counted(data['nodes']['states'])}")
-    number, unknown = data["vms"]["count"], data["vms"]["count"] - sum(data["vms"]["states"].values())
-    said = _counted(data["vms"]["states"] | ({"that cannot be read": unknown} if unknown else {}))
-    lines.append(f"{number} VM{'' if number == 1 else 's'}: {said}")
-    lines.append(f"Memory: {memory['free_mib']} of {memory['total_mib']} MiB free, {memory['promised_mib']} MiB promised to VMs")
-    bad = [loss["node"] for loss in data["losses"] if loss["left"]]
-    spare = f"no: without {' or '.join(bad)} not all VMs have room" if bad else "yes: all VMs have room without any one node"
-    lines.append(f"Can it lose a node? {click.style(spare, fg='yellow' if bad else 'green')}" if data["losses"] else "No node answers.")
-    if data["unfenceable"]:
-        sentence = f"No device can fence {', '.join(data['unfenceable'])}: what runs there would wait for an operator, were it lost."
-        lines += [click.style(line, fg="yellow") for line in hanging("", f"{sentence} More: pvc doctor", columns)]
+    lines = _head(data, hold_words(hold) if hold.on else "", columns)
     if not findings:
         return [*lines, "", click.style("Nothing needs attention.", fg="green")]
     shown = findings if wide else findings[:SHOWN]
     lines += ["", *table_lines(("ABOUT", "LEVEL", "WHAT, AND THE NEXT STEP"), [_row(finding) for finding in shown], columns)]
     hidden = len(findings) - len(shown)
     return [*lines, *hanging("", f"... and {hidden} more: pvc status -o wide", columns)] if hidden else lines
+
+
+def _head(data: dict[str, Any], hold: str, columns: int) -> list[str]:
+    """What is told of every cluster."""
+    nodes, vms = data["nodes"], data["vms"]
+    unread = vms["count"] - sum(vms["states"].values())
+    vm_states = _counted(vms["states"] | ({"that cannot be read": unread} if unread else {}))
+    spare, colour = _spare(data)
+    told: list[tuple[str, str | None]] = [
+        (hold, "yellow"),
+        (f"{nodes['alive']} of {nodes['count']} nodes answer: {_counted(nodes['states'])}", None),
+        (f"{several(vms['count'], 'VM')}: {vm_states}", None),
+        (_memory_words(data["memory"]), None),
+        (f"Can it lose a node? {spare}" if data["losses"] else "No node answers.", colour),
+    ]
+    if data["unfenceable"]:
+        sentence = f"No device can fence {', '.join(data['unfenceable'])}: what runs there would wait for an operator, were it lost."
+        told.append((f"{sentence} More: pvc doctor", "yellow"))
+    lines = [click.style(f"Cluster {data['cluster']['name']}", bold=True)]
+    return lines + [click.style(line, fg=fg) if fg else line for text, fg in told if text for line in hanging("", text, columns)]
+
+
+def _spare(data: dict[str, Any]) -> tuple[str, str | None]:
+    """Whether it can lose any one node, and in which colour that is said."""
+    from pvc.cli.words import untold
+
+    losses = data["losses"]
+    bad = [loss["node"] for loss in losses if loss["left"]]
+    silent = sorted({name for loss in losses for name in loss["unmeasured"]})
+    if data["stranded"]:
+        return "no: not all VMs have room as it is", "yellow"
+    if bad:
+        return f"no: without {' or '.join(bad)} not all VMs have room", "yellow"
+    if silent:
+        return f"not known: {untold(silent)} how much memory is free there", "yellow"
+    return "yes: all VMs have room without any one node", "green" if losses else None
+
+
+def _memory_words(memory: dict[str, Any]) -> str:
+    from pvc.cli.words import untold
+
+    known = f"{memory['free_mib']} of {memory['total_mib']} MiB free, {memory['promised_mib']} MiB promised to VMs"
+    said = [known] * bool(memory["total_mib"] or not memory["unmeasured"]) + [untold(memory["unmeasured"])] * bool(memory["unmeasured"])
+    return f"Memory: {'; '.join(said)}"
 
 
 def _row(finding: "Finding") -> tuple[Cell | str, ...]:
@@ -129,11 +170,10 @@ def top_lines(snapshot: "Snapshot", *, wide: bool) -> list[str]:
     """The screen of `pvc top`."""
     from pvc.cli.vm_list import vm_table
     from pvc.cli.words import VM_SPARE, is_settled
-    from pvc.client.attention import attention
 
     nodes = [node for _, node in sorted(snapshot.nodes.items())]
     heads = ("NODE", "STATE", "VMS", "VCPUS", "LOAD", "MEMORY", "FREE")
-    lines = status_lines(snapshot, attention(snapshot), wide=wide)
+    lines = status_lines(snapshot, status_json(snapshot), wide=wide)
     lines += ["", *table_lines(heads, [_node_bar(node) for node in nodes], width(), ("VCPUS", "LOAD"))]
     moving = [(record.uuid, record) for record in sorted(snapshot.records(), key=lambda one: one.name) if not is_settled(record)]
     return [*lines, "", *table_lines(*vm_table(snapshot, list(moving), wide=wide), width(), VM_SPARE)] if moving else lines

@@ -1,6 +1,6 @@
 """VMs and nodes for people and for programs: what a line of a list says, what is yellow in it, and how it stands in JSON."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -264,6 +264,11 @@ def entry_row(entry: HistoryEntry) -> tuple[str, ...]:
 def since(text: str) -> str:
     """A time as it is shown: to the second, as whoever wrote it had it."""
     return text[:19]
+
+
+def untold(nodes: Sequence[str]) -> str:
+    """That these nodes have measured nothing yet."""
+    return f"{', '.join(nodes)} {'has' if len(nodes) == 1 else 'have'} not told yet"
 
 
 def _unreadable(record: object) -> str:

@@ -1,11 +1,11 @@
 """What in a cluster an admin has to look at, each with the next step: what is broken, what stands still, and what a node could not lose."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pvc.client.lost import not_shot, waits_for_room, waits_for_word, word_for
-from pvc.client.room import losses
+from pvc.client.room import Loss, losses
 from pvc.client.snapshot import NodeNow, Snapshot
 from pvc.cluster.records import DomainOutline, DomainRecord, NodeOutline, NodeRecord, Unreadable
 from pvc.core.brakes import unshootable
@@ -28,15 +28,15 @@ class Finding:
     next_step: str | None = None
 
 
-def attention(snapshot: Snapshot) -> list[Finding]:
-    """All that needs somebody, the worst first."""
+def attention(snapshot: Snapshot, lost: Sequence[Loss] | None = None) -> list[Finding]:
+    """All that needs somebody, the worst first; `lost` is what a loss of each node would mean, where that is known already."""
     hold = snapshot.config.value.hold
     found = [Finding(WARNING, "cluster", f"the hold is on, by {hold.by}: no node is shot", "pvc hold off")] if hold.on else []
     for node in snapshot.nodes.values():
         found += _node(node, snapshot)
     for uuid, seen in sorted(snapshot.domains.items(), key=lambda one: str(getattr(one[1].value, "name", ""))):
         found += _unreadable(uuid, seen.value) if not isinstance(seen.value, DomainRecord) else _vm(seen.value, snapshot)
-    found += _capacity(snapshot)
+    found += _capacity(losses(snapshot) if lost is None else lost)
     return sorted(found, key=lambda one: one.level != PROBLEM)
 
 
@@ -103,8 +103,8 @@ def _vm(vm: DomainRecord, snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(WARNING, vm.name, f"it failed {times}", f"pvc vm history {vm.name}")
 
 
-def _capacity(snapshot: Snapshot) -> Iterator[Finding]:
-    for loss in losses(snapshot):
+def _capacity(lost: Sequence[Loss]) -> Iterator[Finding]:
+    for loss in lost:
         if loss.left:
             names = ", ".join(one.name for one in loss.left[:MANY]) + (" ..." if len(loss.left) > MANY else "")
             needed = sum(one.memory_mib for one in loss.left)

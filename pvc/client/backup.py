@@ -119,28 +119,35 @@ def _saved_vm(record: DomainRecord, xml: bytes) -> dict[str, Any]:
     return {"uuid": record.uuid, "name": record.name, "home": life.home, "want": str(life.want), "policy": policy, **told}
 
 
-def parsed(text: str) -> Backup:
+def parsed(text: str | bytes) -> Backup:
     """The document; raises PvcError with everything that is wrong in it."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PvcError(f"this is no backup: {error}", "pvc cluster backup FILE makes one") from error
     if not isinstance(value, dict) or value.get("kind") != KIND:
         raise PvcError("this is no backup of PVC", "pvc cluster backup FILE makes one")
     if value.get("version") != VERSION:
         raise PvcError(f"the backup is of version {value.get('version')}, which this pvc does not know", "use the pvc that made it")
-    problems: list[str] = []
-    vms = [vm for number, one in enumerate(value.get("vms", [])) if (vm := _parsed_vm(number, one, problems)) is not None]
-    cluster = value.get("cluster") or {}
-    try:
-        defaults = Policy(**POLICY.read(cluster.get("defaults", {}), "defaults"))
-    except Bad as bad:
-        defaults = Policy()
-        problems.append(str(bad))
+    cluster, vms, flushed = value.get("cluster", {}), value.get("vms", []), value.get("flushed", [])
+    locks = cluster.get("locks", []) if isinstance(cluster, dict) else []
+    shapes = {"cluster": (cluster, dict), "locks": (locks, list), "vms": (vms, list), "flushed": (flushed, list)}
+    problems = [f"{name} is of another kind" for name, (one, kind) in shapes.items() if not isinstance(one, kind)]
+    if not problems:
+        found = [_parsed_vm(number, one, problems) for number, one in enumerate(vms)]
+        defaults = _defaults(cluster, problems)
     if problems:
         raise PvcError(f"the backup cannot be used: {'; '.join(problems)}", "correct the file, or take another")
-    locks, flushed = tuple(map(str, cluster.get("locks", ()))), tuple(filter(is_name, map(str, value.get("flushed", ()))))
-    return Backup(str(cluster.get("name", "")), defaults, locks, tuple(vms), flushed)
+    kept = tuple(filter(is_name, map(str, flushed)))
+    return Backup(str(cluster.get("name", "")), defaults, tuple(map(str, locks)), tuple(vm for vm in found if vm is not None), kept)
+
+
+def _defaults(cluster: Mapping[str, Any], problems: list[str]) -> Policy:
+    try:
+        return Policy(**POLICY.read(cluster.get("defaults", {}), "defaults"))
+    except Bad as bad:
+        problems.append(str(bad))
+        return Policy()
 
 
 def _parsed_vm(number: int, value: Any, problems: list[str]) -> SavedVm | None:

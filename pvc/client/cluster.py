@@ -43,13 +43,20 @@ class Cluster:
     """
 
     def __init__(
-        self, store: Store, who: str = "client", ear: Ear | None = None, *, now: Callable[[], str] = wall_clock, limits: XmlLimits = LIMITS
+        self,
+        store: Store,
+        who: str = "client",
+        ear: Ear | None = None,
+        *,
+        now: Callable[[], str] = wall_clock,
+        limits: XmlLimits = LIMITS,
+        reader: Reader | None = None,
     ) -> None:
         self.store = store
         self.who = who
         self.now = now
         self.ear = ear or Ear()
-        self.reader = Reader(store)
+        self.reader = reader or Reader(store)
         self.writer = Writer(store, self.ear)
         self.waiting = Waiting(store, self.ear, self.reader)
         self.vms = VmCommands(self.reader, self.writer, who, now, limits)

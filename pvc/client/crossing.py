@@ -3,6 +3,9 @@
 The standstill is put together from two durations, each of one clock, because the clocks of hosts differ: the node that the guest leaves
 tells how long it stood there before the record gave it away, and this client counts from when it learns that until the record says that the
 guest runs. Both ends of the second part are told by a watch, and the last by a write besides, so the sum is what it was at most.
+
+On a quick host the target has written that the guest runs before this client has read that it was given away. The versions of the record
+tell so, and the watch that went off was then that of the first write.
 """
 
 from collections.abc import Callable
@@ -18,14 +21,18 @@ from pvc.fsm.states import Domain, Migration
 ShowProgress = Callable[[Leaving], None]
 """Takes how far a migration is; what has `stood_ms` is the last, with the whole standstill."""
 
+UNSEEN = 2
+"""By how many versions a record in which the guest runs elsewhere is ahead of one in which it is copied: it was given away in between."""
+
 
 class Crossing:
     """What is told of the migrations of one VM."""
 
     def __init__(self, record: DomainRecord, show: ShowProgress | None, clock: Callable[[], float]) -> None:
         self._uuid, self._op, self._show, self._clock = record.uuid, record.life.op_id, show, clock
-        owner = record.life.owner
-        self.paths = () if show is None or owner is None else (znodes.progress(owner),)
+        self._source = record.life.owner
+        self.paths = () if show is None or self._source is None else (znodes.progress(self._source),)
+        self._moving: int | None = None
         self._given: float | None = None
         self._ran: float | None = None
         self._left: Leaving | None = None
@@ -41,15 +48,22 @@ class Crossing:
             elif self._show is not None:
                 self._show(one)
 
-    def seen(self, record: DomainRecord) -> None:
-        """The record says this now."""
+    def seen(self, record: DomainRecord, version: int, noticed_at: float | None) -> None:
+        """The record says this now, in this version; what was read was noticed then, where that is known."""
         life = record.life
         if life.op_id is not None:
             self._op = life.op_id
-        if life.phase is Migration.handover:
-            self._given = self._clock() if self._given is None else self._given
-        elif self._given is not None and life.state is Domain.start:
-            self._ran = self._clock()
+        if life.phase is Migration.moving:
+            self._moving = version
+        elif life.phase is Migration.handover:
+            self._gave(self._clock() if noticed_at is None else noticed_at)
+        elif life.state is Domain.start:
+            if self._moving == version - UNSEEN and life.owner != self._source:
+                self._gave(noticed_at)
+            self._ran = None if self._given is None else self._clock()
+
+    def _gave(self, at: float | None) -> None:
+        self._given = at if self._given is None else self._given
 
     @property
     def lacks(self) -> bool:

@@ -132,6 +132,7 @@ def _peer_views(me: str, name: str, nodes: Nodes, snapshot: Snapshot) -> Iterato
     fencing = record.fencing if isinstance(record, NodeRecord) else None
     asked = fencing is None or fencing.works
     readings = tuple(Power) if asked else (Power.on, Power.off) if fencing and fencing.reset_s else (Power.on,)
-    for reading, stale, busy, due, back in product(readings, (False, asked), (False, True), (False, True), (False, True)):
-        watch = Watch(reading=reading, stale=stale, busy=busy, due=due, concerns=named, brake=held, power_back=back)
+    counts = {False, bool(fencing and fencing.reset_s)}
+    for reading, stale, busy, due, back, counting in product(readings, (False, asked), (False, True), (False, True), (False, True), counts):
+        watch = Watch(reading, stale, busy, due, concerns=named, brake=held, power_back=back, counting=counting)
         yield node_view(me, name, nodes, watch, Self(joined=True, inventory=True))

@@ -62,22 +62,67 @@ def leaving(name: str, snapshot: Snapshot) -> list[Placed]:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What the loss of a node would mean: how many of its VMs would be started elsewhere, and those that no node could take."""
+    """What the loss of a node would mean: how many VMs would be started elsewhere, and those that no node could take: its own, and those
+    that are about to go there.
+
+    Whether it would come so is not known where some are to go to a node that is `unmeasured`.
+    """
 
     node: str
     moved: int
     left: tuple[Placed, ...]
+    unmeasured: tuple[str, ...] = ()
+
+
+def unmeasured(snapshot: Snapshot) -> list[str]:
+    """The nodes that answer and have not told yet how much room they have, which counts as enough for whatever is to go there."""
+    return sorted(name for name, node in snapshot.nodes.items() if node.alive and node.stats is None)
+
+
+def stranded(snapshot: Snapshot) -> list[str]:
+    """The VMs that are wanted up, are on no node that answers nor about to be, and have room nowhere."""
+    return [name for name, target in _next_places(_waiting(snapshot), snapshot).items() if target is None]
 
 
 def losses(snapshot: Snapshot) -> list[Loss]:
-    """For each node that answers, what its loss would mean: whether the cluster can lose any one."""
-    up: dict[str, list[DomainRecord]] = {name: [] for name, node in sorted(snapshot.nodes.items()) if node.alive}
-    for record in snapshot.records():
-        if record.life.owner in up and record.life.want is Want.start:
-            up[str(record.life.owner)].append(record)
-    return [_loss(name, records, snapshot) for name, records in up.items()]
+    """For each node that answers, what its loss would mean: whether the cluster can lose any one. What waits for a node counts as being
+    where it would go today; what would go nowhere is no matter of a loss.
+    """
+    waiting = {record.name: record for record in _waiting(snapshot)}
+    places = _next_places(waiting.values(), snapshot)
+    there: dict[str, list[DomainRecord]] = {name: [] for name, node in sorted(snapshot.nodes.items()) if node.alive}
+    for record in _wanted_up(snapshot):
+        place = places[record.name] if record.name in waiting else record.life.owner or record.life.target
+        if place in there:
+            there[str(place)].append(record)
+    nodes = dict(snapshot.nodes)
+    for name, target in places.items():
+        if target is not None and (stats := nodes[target].stats) is not None:
+            nodes[target] = replace(nodes[target], stats=_fuller(stats, waiting[name]))
+    return [_loss(name, records, replace(snapshot, nodes=nodes)) for name, records in there.items()]
 
 
 def _loss(name: str, records: list[DomainRecord], snapshot: Snapshot) -> Loss:
     placed = list(placements(records, without(snapshot, {name})))
-    return Loss(name, sum(one.target is not None for one in placed), tuple(one for one in placed if one.target is None))
+    targets = {one.target for one in placed}
+    moved, left = sum(one.target is not None for one in placed), tuple(one for one in placed if one.target is None)
+    return Loss(name, moved, left, tuple(one for one in unmeasured(snapshot) if one in targets))
+
+
+def _next_places(records: Iterable[DomainRecord], snapshot: Snapshot) -> dict[str, str | None]:
+    return {one.name: one.target for one in placements(records, snapshot)}
+
+
+def _wanted_up(snapshot: Snapshot) -> Iterator[DomainRecord]:
+    given_up = (Domain.failed, Domain.conflict)
+    return (record for record in snapshot.records() if record.life.want is Want.start and record.life.state not in given_up)
+
+
+def _waiting(snapshot: Snapshot) -> list[DomainRecord]:
+    """The VMs that are wanted up and need another node: theirs does not answer, or the one that they are to go to cannot take them."""
+    alive = {name for name, node in snapshot.nodes.items() if node.alive}
+    return [one for one in _wanted_up(snapshot) if alive.isdisjoint((one.life.owner, one.life.target)) or _held_up(one, snapshot)]
+
+
+def _held_up(record: DomainRecord, snapshot: Snapshot) -> bool:
+    return record.life.state is Domain.place and not snapshot.ranking(record).fits

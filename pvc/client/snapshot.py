@@ -28,6 +28,9 @@ from pvc.fsm.states import Migration
 
 Vm = DomainRecord | DomainOutline | Unreadable
 
+MEASURED = (znodes.stats, znodes.progress, znodes.device_tests)
+"""Where a node tells how it is, beside its record."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeNow:
@@ -72,7 +75,9 @@ class Snapshot:
     def ranking(self, record: DomainRecord) -> Ranking:
         """The nodes that fit this VM, best first, with room counted for the VMs that are on their way."""
         stats = {node.name: node.stats for node in self.nodes.values() if node.stats is not None}
-        return rank(record, self.facts(), stats, [other for other in self.records() if other.life.target is not None])
+        records = [seen.value for seen in self.domains.values()]
+        bound = [other for other in records if isinstance(other, DomainRecord) and other.life.target is not None]
+        return rank(record, self.facts(), stats, bound)
 
     def leaving(self, record: DomainRecord) -> Leaving | None:
         """How far the migration of this VM is, when its node has told anything of it."""
@@ -105,13 +110,14 @@ class Reader:
         """The cluster and its nodes, with their statistics and with all VMs where that is asked for."""
         names = [name for name in self.store.children(znodes.NODES, sync=True) or () if is_name(name)]
         alive = frozenset(self.store.children(znodes.ALIVE) or ())
-        measured = [path(name) for name in names for path in (znodes.stats, znodes.progress, znodes.device_tests)] if stats else []
+        measured = [path(name) for name in names for path in MEASURED] if stats else []
         uuids = [uuid for uuid in self.store.children(znodes.DOMAINS) or () if is_uuid(uuid)] if domains else []
-        paths = [znodes.CONFIG, *map(znodes.node, names), *measured, *map(znodes.domain, uuids)]
+        records = {uuid: znodes.domain(uuid) for uuid in uuids}
+        paths = [znodes.CONFIG, *map(znodes.node, names), *measured, *records.values()]
         found = self.store.read_many(paths)
         nodes = {name: _node(name, znode, alive, found) for name in names if (znode := found[znodes.node(name)])}
         nodes |= {name: replace(nodes[name], unfenceable_from=testers) for name, testers in _unfenceable_from(nodes, found).items()}
-        vms = {uuid: Seen(decode_domain(uuid, znode.data), znode.version) for uuid in uuids if (znode := found[znodes.domain(uuid)])}
+        vms = {uuid: Seen(decode_domain(uuid, znode.data), znode.version) for uuid, path in records.items() if (znode := found[path])}
         return Snapshot(_config(found[znodes.CONFIG]), nodes, vms)
 
     def uuid_of(self, name: str) -> str:

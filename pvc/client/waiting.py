@@ -98,8 +98,8 @@ class Waiting:
                 if teller:
                     teller.tell()
                 state = str(record.life.state) if record else "gone"
-                if record is not None:
-                    crossing.seen(record)
+                if record is not None and event.znode is not None:
+                    crossing.seen(record, event.znode.version, event.noticed_at)
                 verdict = goal(record)
                 if verdict is not None:
                     self._last_word(crossing)

@@ -43,6 +43,38 @@ def test_the_status_says_whose_loss_would_not_fit(pvc, world, web1):
     assert "Can it lose a node? no: without hv1 not all VMs have room" in pvc("status").out
 
 
+def test_whether_a_node_can_be_lost_is_not_known_before_those_left_have_measured(pvc, world, web1):
+    pvc("vm", "start", web1, "hv1")
+    told = pvc("status").out.splitlines()
+    assert "Memory: hv1, hv2, hv3 have not told yet" in told
+    assert "Can it lose a node? not known: hv2 has not told yet how much memory is free there" in told
+    assert "whether 1 VM would have room is not known: hv2 has not told yet how much memory" in pvc("node", "explain", "hv1").out
+    measured(world, hv1=4000, hv2=100)
+    told = json.loads(pvc("status", "-o", "json").out)
+    assert (told["memory"]["unmeasured"], [loss["unmeasured"] for loss in told["losses"]]) == (["hv3"], [["hv3"], [], []])
+    measured(world, hv3=4000)
+    assert "Can it lose a node? yes: all VMs have room without any one node" in pvc("status").out
+
+
+def test_a_cluster_without_vms_can_lose_a_node_whoever_has_measured(pvc, world):
+    assert "Can it lose a node? yes" in pvc("status").out
+
+
+def test_what_waits_for_a_node_needs_room_like_what_runs(pvc, world, web1):
+    """hv1 does not answer, and its VM would go to hv2: so there is no room for it once hv2 is lost too."""
+    pvc("vm", "start", web1, "hv1")
+    measured(world, hv1=4000, hv2=600, hv3=100)
+    world.small.kill_daemon("hv1")
+    world.small.advance(9)
+    assert "Can it lose a node? no: without hv2 not all VMs have room" in pvc("status").out
+    told = json.loads(pvc("status", "-o", "json").out)
+    assert ([(loss["node"], loss["left"]) for loss in told["losses"]], told["stranded"]) == ([("hv2", ["web1"]), ("hv3", [])], [])
+    measured(world, hv2=100)
+    assert "Can it lose a node? no: not all VMs have room as it is" in pvc("status").out
+    told = json.loads(pvc("status", "-o", "json").out)
+    assert ([loss["left"] for loss in told["losses"]], told["stranded"]) == ([[], []], ["web1"])
+
+
 def test_a_loss_counts_the_room_that_each_vm_takes(pvc, world, web1):
     pvc("vm", "define", pvc.file("web2"), "--home", "hv1")
     for name in (web1, "web2"):
@@ -305,6 +337,10 @@ def test_a_restore_names_everything_in_its_way_and_asks(pvc, backup):
     [
         ("", "this is no backup"),
         ("[]", "this is no backup"),
+        ("\udcff", "this is no backup"),
+        ('{"kind": "pvc backup", "version": 1, "vms": 7}', "vms is of another kind"),
+        ('{"kind": "pvc backup", "version": 1, "cluster": []}', "cluster is of another kind"),
+        ('{"kind": "pvc backup", "version": 1, "cluster": {"locks": "/srv"}}', "locks is of another kind"),
         ('{"kind": "pvc backup", "version": 2}', "version 2"),
         ('{"kind": "pvc backup", "version": 1, "vms": [{}]}', "VM 1"),
         ('{"kind": "pvc backup", "version": 1, "vms": [7]}', "VM 1"),
@@ -313,7 +349,7 @@ def test_a_restore_names_everything_in_its_way_and_asks(pvc, backup):
 )
 def test_a_file_that_is_no_backup_is_refused(pvc, content, says):
     file = pvc.path / "x.json"
-    file.write_text(content)
+    file.write_bytes(content.encode(errors="surrogateescape"))
     done = pvc("cluster", "restore", str(file), "--yes")
     assert (done.code, says in done.err) == (1, True)
 

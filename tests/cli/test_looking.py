@@ -166,6 +166,7 @@ def test_explain_of_a_refusal_names_the_guard_in_a_wide_table(pvc, web1):
 
 def test_explain_of_a_node_says_what_its_loss_would_mean(pvc, world, web1):
     pvc("vm", "start", web1, "hv1")
+    measured(world, hv1=4000, hv2=4000, hv3=4000)
     told = pvc("node", "explain", "hv1").out
     assert "hv1 is run and answers; VMs: ready; fence: none." in told
     assert "It came there by ready, init -> run, by hv1" in told

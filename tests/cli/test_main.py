@@ -41,6 +41,12 @@ def test_a_full_disk_behind_a_redirection_is_a_sentence(arguments):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_closed_streams_are_no_error():
+    command = "import sys; from pvc.cli.main import main; sys.exit(main(['fsm', 'list'], 'pvc'))"
+    done = subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "$0" >&- 2>&-', command])
+    assert done.returncode == 0
+
+
 def test_an_option_of_pvc_itself_after_the_command_is_shown_its_place():
     done = pvc("vm", "list", "--color", "always")
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "--color stands before the command: pvc --color ...")

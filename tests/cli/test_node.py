@@ -183,6 +183,6 @@ def test_init_without_anybody_to_ask_needs_yes(empty):
     assert empty("node", "list").out == "No node has joined this cluster yet. Next: start pvcd on one.\n"
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "Office", "x" * 64])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "Büro", "x" * 64])
 def test_init_refuses_what_is_no_name(empty, name):
     assert empty("init", "--yes", "--", name).code == 2

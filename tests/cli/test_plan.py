@@ -1,6 +1,7 @@
 """`pvc plan` and `pvc sim record`: on a snapshot of the cluster, and without a write."""
 
 import json
+import sys
 
 
 def up(pvc, name, node):
@@ -47,3 +48,23 @@ def test_the_cluster_is_recorded_as_a_scenario(pvc, tmp_path):
     assert pvc("sim", "record", str(file)).code == 0
     assert [vm["name"] for vm in json.loads(file.read_text())["vms"]] == ["web"]
     assert pvc("sim", "run", str(file)).code == 0
+
+
+def test_who_watches_sees_how_far_it_is_and_programs_do_not(pvc, monkeypatch):
+    up(pvc, "web", "hv1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("pvc.cli.meanwhile.EVERY_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    lines = [line.partition("hv1 lost its power: ")[2] or line for line in pvc("plan", "fail", "hv1").err.split("\r\x1b[K")]
+    for line in ("the cluster is read", "a cluster like it is simulated: 1 of 1 VMs started", "2 s of its time are simulated"):
+        assert line in lines
+    assert lines[-1] == "", "it is erased"
+    assert pvc("plan", "fail", "hv1", "-o", "json").err == ""
+
+
+def test_of_the_last_node_it_is_said_that_nobody_would_be_left_to_declare_it_dead(pvc, world):
+    for name in ("hv2", "hv3"):
+        world.small.power_off(name)
+    world.small.advance(60)
+    (line,) = [line for line in pvc("plan", "fail", "hv1").out.splitlines() if line.startswith("hv1 ")]
+    assert "run, silent" in line

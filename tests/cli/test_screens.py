@@ -90,6 +90,14 @@ def test_what_is_shown_fits_on_a_terminal_and_nothing_is_cut(screen, name):
     assert [word for word in shown if word not in narrow] == []
 
 
+@pytest.mark.parametrize("columns", [40, 50, 60, 70])
+def test_the_status_wraps_between_words(screen, columns):
+    words = screen(("status",), None).split()
+    narrow = screen(("status",), str(columns))
+    assert max(map(len, narrow.splitlines())) <= columns
+    assert sorted(narrow.split()) == sorted(words)
+
+
 # ---- on a real terminal
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from pvc.client.crossing import Crossing
 from pvc.client.moving import converges, eta_s, percent, words
 from pvc.cluster import znodes
 from pvc.cluster.formats import encode_progress
 from pvc.cluster.progress import Leaving, Progress
-from pvc.cluster.store import Create, Set
-from pvc.fsm.states import Migration
+from pvc.cluster.store import Changed, Create, Set, Znode
+from pvc.fsm.states import Domain, Migration
 from tests.client.world import xml
 
 TOLD = Leaving("00000000-0000-4000-8000-000000000000", "op-1", 4.0, 4000, 1000, 500.0, 1, 0, 0)
@@ -114,6 +115,28 @@ def test_a_standstill_of_which_a_part_is_unknown_is_not_told_and_not_waited_for_
     told = []
     assert cluster.wait_for(moving, timeout_s=60, progress=told.append) == "web1 runs on hv2"
     assert told == []
+
+
+def passed(cluster, *, between=0, noticed_at=7.0, owner="hv2"):
+    """What a client tells that read the record while the guest was copied, and again when it ran: noticed at 7 s, read at 7.04 s."""
+    told, record = [], cluster.domain("web1")
+    crossing = Crossing(record, told.append, lambda: 7.04)
+    crossing.seen(replace(record, life=replace(record.life, phase=Migration.moving)), 10, None)
+    runs = replace(record, life=replace(record.life, state=Domain.start, phase=Migration.none, owner=owner))
+    crossing.seen(runs, 12 + between, noticed_at)
+    left = Progress((replace(TOLD, of=record.uuid, op=str(record.life.op_id), stood_ms=250),))
+    crossing.published(Changed(znodes.progress("hv1"), Znode(encode_progress("hv1", left), 1), 1))
+    crossing.end()
+    return [one.stood_ms for one in told]
+
+
+def test_a_hand_over_that_was_not_read_is_counted_from_when_it_was_noticed(cluster, moving):
+    assert passed(cluster) == [290]
+
+
+@pytest.mark.parametrize("what", [{"between": 1}, {"noticed_at": None}, {"owner": "hv1"}])
+def test_what_may_have_been_something_else_is_not_told(cluster, moving, what):
+    assert passed(cluster, **what) == []
 
 
 def test_lists_and_data_say_how_far_it_is_and_nothing_of_an_earlier_operation(cluster, world):

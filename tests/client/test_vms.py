@@ -246,7 +246,7 @@ def test_a_migration_that_fails_says_so_and_the_guest_stays(cluster, world):
     uuid = cluster.define(xml("web1"), home="hv1").uuid
     done(cluster, cluster.start("web1"))
     world.fails.add("migrate")
-    with pytest.raises(Refused, match="web1 stays on hv1: The guest still runs here; the target is avoided for a while"):
+    with pytest.raises(Refused, match="web1 stays on hv1: The guest is still here; the target is avoided for a while"):
         done(cluster, cluster.migrate("web1", "hv2"))
     assert (cluster.domain("web1").life.avoid, world.small.running(uuid)) == (("hv2",), ["hv1"])
     assert cluster.migrate("web1").life.target == "hv3"

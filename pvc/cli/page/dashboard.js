@@ -28,10 +28,14 @@ function showHead() {
   const counted = (states) => Object.entries(states).map(([state, number]) => `${number} ${state}`).join(", ") || "none";
   document.title = byId("name").textContent = cluster.cluster.name;
   const bad = cluster.losses.filter((loss) => loss.left.length).map((loss) => loss.node);
+  const silent = [...new Set(cluster.losses.flatMap((loss) => loss.unmeasured))].sort();
+  const spare = cluster.stranded.length ? "Not all VMs have room."
+    : bad.length ? `Without ${bad.join(" or ")} not all VMs have room.`
+    : silent.length ? `Whether a node can be lost is not known: nothing is known of the memory of ${silent.join(", ")}.`
+    : "All VMs have room without any one node.";
   byId("summary").textContent = `${cluster.nodes.alive} of ${cluster.nodes.count} nodes answer. ${cluster.vms.count} VMs: ` +
     `${counted(cluster.vms.states)}. ${cluster.memory.free_mib} of ${cluster.memory.total_mib} MiB free. ` +
-    (bad.length ? `Without ${bad.join(" or ")} not all VMs have room.` : "All VMs have room without any one node.") +
-    (cluster.cluster.hold.on ? " The hold is on." : "");
+    spare + (cluster.cluster.hold.on ? " The hold is on." : "");
   stale(cluster.connected ? "" : "ZooKeeper does not answer: this is how it was.");
   const list = byId("attention");
   list.replaceChildren(...cluster.attention.map((finding) => {
