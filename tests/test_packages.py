@@ -122,7 +122,7 @@ def test_the_unit_gives_a_daemon_the_time_that_it_may_take():
     said = unit()
     config = read_config(SAMPLE, "hv1.example.org")
     assert float(said["TimeoutStopSec"]) >= process.LEAVE_S + process.CLOSE_S
-    assert float(said["WatchdogSec"]) / 2 > config.own_lease_s, "the daemon's own last resort comes first"
+    assert float(said["WatchdogSec"]) / 2 > config.settings.own_lease_s, "the daemon's own last resort comes first"
 
 
 def test_the_directories_of_the_unit_are_those_of_the_configuration():
