@@ -1,6 +1,6 @@
 """The store of somebody who can wait: an election, or another server, costs a pause and no command.
 
-Not for a daemon, which has to know at once that nobody answers.
+Not for a daemon at work, which has to know at once that nobody answers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

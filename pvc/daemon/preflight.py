@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from pvc.agent.remembered import Remembered, objection, seen_now
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_boot, decode_config
-from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.login import secured
 from pvc.cluster.names import is_name
 from pvc.cluster.options import Options
+from pvc.cluster.patient import PatientStore
 from pvc.cluster.records import Boot, ClusterConfig, Fencing, Machine
 from pvc.cluster.store import Store, StoreError
 from pvc.core.settings import Settings
@@ -165,7 +165,7 @@ class Preflight:
                 "list every server of the ensemble",
             )
         try:
-            store = ZooKeeperStore(options(config))
+            store = PatientStore(options(config))
         except PvcError as error:
             self._problem("ZooKeeper", error)
             return None

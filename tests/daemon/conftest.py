@@ -16,13 +16,18 @@ from pvc.cluster import znodes
 from pvc.cluster.changes import create_cluster
 from pvc.cluster.commit import commit
 from pvc.cluster.formats import decode_node
-from pvc.cluster.live import ZooKeeperStore, create_root
+from pvc.cluster.live import create_root
 from pvc.cluster.options import Options
+from pvc.cluster.patient import PatientStore
 from pvc.cluster.records import ClusterConfig
 from tests import ensemble as zk
 
-DEADLINE_S = 30
+DEADLINE_S = 50  # the longest interval of keepalives is more
 TICK_S = 0.5
+CALM = {"session_timeout": 8.0, "dead_ticks": 40}
+"""A daemon that a busy machine does not take its session from."""
+HASTY = {"session_timeout": 1.5, "dead_ticks": 6}
+"""One whose end, or whose loss, a test waits for."""
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +51,8 @@ class Watcher:
 
     def __init__(self, options):
         self.events = queue.SimpleQueue()
-        self.store = ZooKeeperStore(options)
-        self.store.start(self.events.put)
+        self.store = PatientStore(options)  # it may have been away as long as a daemon was
+        self.store.start(self.events.put, DEADLINE_S)
 
     def until(self, holds, path, children=False):
         """Wait until this holds for what the path holds; woken by ZooKeeper, not by the clock."""
@@ -79,7 +84,7 @@ class World:
         self.ensemble, self.folder, self.daemons = ensemble, folder, []
         self.chroot = f"/t-{uuid.uuid4().hex[:8]}"
         options = Options(ensemble.hosts, self.chroot, 10.0)
-        create_root(options)
+        create_root(options, DEADLINE_S)
         self.client = Watcher(options)
 
     def create(self, **changes):
@@ -105,14 +110,14 @@ class Process:
     """A `pvcd` with a hypervisor of straw; `lines` are what it has logged so far."""
 
     def __init__(self, name, folder, hosts, chroot, keys):
-        self.name, self.folder, self.process = name, folder, None
+        self.name, self.folder, self.process, self.reader = name, folder, None, None
         self.lines, self.logged = [], threading.Condition()
         (folder / "guests").mkdir(parents=True)
         self.straw(hostname=name)
         found = {
-            "zookeeper": ", ".join(hosts), "chroot": chroot, "fence_method": "none", "keepalive_interval": TICK_S, "session_timeout": 1.5,
+            "zookeeper": ", ".join(hosts), "chroot": chroot, "fence_method": "none", "keepalive_interval": TICK_S,
             "state_file": folder / "state.json", "claims_directory": folder / "claims",
-        } | keys  # fmt: skip
+        } | CALM | keys  # fmt: skip
         (folder / "pvcd.conf").write_text("[default]\n" + "".join(f"{key} = {value}\n" for key, value in found.items()))
 
     def straw(self, **settings):
@@ -128,7 +133,8 @@ class Process:
         self.process = subprocess.Popen(
             command, env=self.environment, stderr=subprocess.PIPE, text=True, preexec_fn=zk.die_with_parent, start_new_session=True
         )
-        threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self.reader.start()
         return self
 
     def _read(self, stream):
@@ -149,8 +155,10 @@ class Process:
         return self
 
     def ended(self):
-        """Its exit code, once it has ended by itself."""
-        return self.process.wait(DEADLINE_S)
+        """Its exit code, once it has ended by itself and all that it has logged is in `lines`."""
+        code = self.process.wait(DEADLINE_S)
+        self.reader.join(DEADLINE_S)
+        return code
 
     def kill(self):
         if self.process is not None:

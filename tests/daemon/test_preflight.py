@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from pvc.daemon.findings import Verdict
 from pvc.daemon.preflight import Preflight
 from pvc.daemon.surroundings import Surroundings
 from pvc.errors import PvcError
+from tests.daemon.conftest import CALM, DEADLINE_S
 
 
 @dataclass
@@ -62,9 +64,9 @@ def file(tmp_path, **keys):
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """A refused connection is known at once; the ten seconds are for servers that are starting."""
-    monkeypatch.setattr("pvc.daemon.preflight.CONNECT_TIMEOUT_S", 0.5)
+def impatient(request, monkeypatch):
+    """A refused connection is known at once; the ten seconds are for servers that are starting, or busy."""
+    monkeypatch.setattr("pvc.daemon.preflight.CONNECT_TIMEOUT_S", DEADLINE_S if request.node.get_closest_marker("ensemble") else 0.5)
 
 
 def test_it_ends_without_the_environment_variable():
@@ -181,7 +183,7 @@ def test_a_daemon_logs_in_as_its_file_says(world):
     options = Options(world.ensemble.hosts, f"{world.chroot}/guarded", auth=(("digest", "pvc:s3cret"),))
     create_root(options)
     store = ZooKeeperStore(options)
-    store.start(lambda _: None)
+    store.start(lambda _: None, DEADLINE_S)
     commit(store, create_cluster(ClusterConfig(str(uuid.uuid4()), "guarded", request="begin")))
     store.close()
     secret = world.folder / "password"
@@ -222,7 +224,23 @@ def test_when_all_is_well_the_daemon_gets_what_was_learned(world, path):
     assert any("admin holds it (maintenance)" in warning for warning in flight.warnings)
     assert flight.ready.cluster.id == cluster.id
     assert flight.ready.machine.libvirt == "9.0.0"
-    assert flight.ready.config.settings.session_timeout_s == 1.5
+    assert flight.ready.config.settings.session_timeout_s == CALM["session_timeout"]
+
+
+@pytest.mark.ensemble
+def test_a_connection_that_is_lost_while_it_is_looked_at_is_waited_for(world, path, monkeypatch):
+    """As when a server is too busy to answer for a part of a session: the daemon would end, and systemd would have to start it again."""
+    world.create()
+    connect = ZooKeeperStore.start
+
+    def start(store, *arguments):
+        connect(store, *arguments)
+        store._client.drop()
+        while store.connected and store.generation == 1:
+            time.sleep(0.001)
+
+    monkeypatch.setattr(ZooKeeperStore, "start", start)
+    assert Flight(path).problems == []
 
 
 @pytest.mark.ensemble

@@ -17,11 +17,12 @@ from pvc.cluster.records import DomainRecord
 from pvc.cluster.store import Delete, Set
 from pvc.fsm.states import Domain, Want
 from pvc.fsm.views import Life
-from tests.daemon.conftest import CONT, INT, QUIT, STOP, TERM, TICK_S
+from tests.daemon.conftest import CONT, HASTY, INT, QUIT, STOP, TERM, TICK_S
 
 pytestmark = pytest.mark.ensemble
 
 VM = "00000000-0000-4000-8000-000000000001"
+SHORT_S = 8
 
 
 def stats(world, holds=lambda stats: True):
@@ -31,8 +32,8 @@ def stats(world, holds=lambda stats: True):
 
 
 def until_joined(world, times):
-    """Wait until hv1 has joined so often; its record may still be that of the time before."""
-    world.client.until(lambda found: found is not None and decode_boot("hv1", found.data).incarnation == times, znodes.boot("hv1"))
+    """Wait until hv1 has joined so often, or oftener on a busy machine; its record may still be that of the time before."""
+    world.client.until(lambda found: found is not None and decode_boot("hv1", found.data).incarnation >= times, znodes.boot("hv1"))
 
 
 def define(world, state=Domain.stop):
@@ -141,11 +142,13 @@ def test_the_static_facts_are_in_the_log(world):
 def test_it_reaches_run_over_init_and_the_first_keepalive_comes_with_the_proof_of_life(world):
     """ "The thread starts and the node sets its daemon status to `run`"."""
     world.create()
-    daemon = world.daemon(keepalive_interval=60, dead_ticks=4, boot_grace=3600).start()
+    daemon = world.daemon().start()
     world.client.until_alive("hv1")
     found = stats(world)
-    assert (found.tick, found.libvirt) == (1, True)  # no tick of the thread has come yet
+    assert found.libvirt
     assert found.memory_total_mib > 0
+    first, life = (world.client.store.read(path, sync=True) for path in (znodes.stats("hv1"), znodes.alive("hv1")))
+    assert first.czxid == life.czxid, "one transaction has written both"
     world.client.until_node("hv1", "run")
     daemon.until_says("hv1: node stop -> init (join)")
     daemon.until_says("hv1: node init -> run (ready)")
@@ -199,7 +202,7 @@ def test_that_libvirt_is_lost_is_told_at_once(world):
 
 def test_a_keepalive_that_hangs_ends_the_daemon(world):
     world.create()
-    daemon = world.daemon().start()
+    daemon = world.daemon(**HASTY).start()
     world.client.until_node("hv1", "run")
     (daemon.folder / "hang-figures").touch()
     assert daemon.ended() == 1
@@ -208,7 +211,7 @@ def test_a_keepalive_that_hangs_ends_the_daemon(world):
 
 def test_a_core_loop_that_hangs_ends_the_daemon(world):
     world.create()
-    daemon = world.daemon().start()
+    daemon = world.daemon(**HASTY).start()
     world.client.until_node("hv1", "run")
     (daemon.folder / "hang-create").touch()
     define(world, Domain.place)
@@ -218,7 +221,7 @@ def test_a_core_loop_that_hangs_ends_the_daemon(world):
 
 def test_a_daemon_that_was_frozen_past_its_session_joins_anew(world):
     world.create()
-    daemon = world.daemon().start()
+    daemon = world.daemon(**HASTY).start()
     world.client.until_node("hv1", "run")
     daemon.send(STOP)
     world.client.until_alive()
@@ -230,7 +233,7 @@ def test_a_daemon_that_was_frozen_past_its_session_joins_anew(world):
 
 def test_an_outage_of_zookeeper_ends_no_daemon_and_breaks_off_what_still_copies(own_world):
     own_world.create()
-    daemon = own_world.daemon().start()
+    daemon = own_world.daemon(**HASTY).start()
     own_world.client.until_node("hv1", "run")
     (server,) = own_world.ensemble.servers
     server.freeze()
@@ -253,7 +256,7 @@ def test_a_zookeeper_that_was_restored_while_the_daemon_runs_ends_it_with_an_ala
     snapshot = own_world.folder / "snapshot"
     shutil.copytree(server.directory / "data", snapshot)
     own_world.ensemble.start()
-    daemon = own_world.daemon().start()
+    daemon = own_world.daemon(**HASTY).start()
     daemon.until_says("init -> run")
     own_world.ensemble.kill()
     shutil.rmtree(server.directory / "data")
@@ -266,14 +269,16 @@ def test_a_zookeeper_that_was_restored_while_the_daemon_runs_ends_it_with_an_ala
 
 def test_a_short_outage_breaks_nothing_off(own_world):
     own_world.create()
-    daemon = own_world.daemon(session_timeout=2.5).start()
+    daemon = own_world.daemon(session_timeout=2.5)
+    daemon.straw(precopy_s=SHORT_S)  # a busy machine may take its time to thaw the server
+    daemon.start()
     own_world.client.until_node("hv1", "run")
     (server,) = own_world.ensemble.servers
     server.freeze()
     daemon.until_says("ZooKeeper: not connected")
     server.thaw()
     number = stats(own_world).tick
-    stats(own_world, lambda found: found.tick > number + 2 / TICK_S)  # two seconds later
+    stats(own_world, lambda found: found.tick > number + SHORT_S / TICK_S)  # so many seconds later
     assert not any("breaks off" in line for line in daemon.lines)
 
 
@@ -344,7 +349,7 @@ def test_killed_and_started_again_it_adopts_its_guests_and_hears_what_was_asked_
 def test_a_node_that_was_fenced_takes_its_vms_home_where_its_file_says_so(world):
     """How it goes on is in `test_homecoming`."""
     world.create()
-    daemon = world.daemon(take_home="yes").start()
+    daemon = world.daemon(take_home="yes", **HASTY).start()
     world.client.until_node("hv1", "run")
     daemon.kill()
     world.client.until_alive()
@@ -356,7 +361,7 @@ def test_a_node_that_was_fenced_takes_its_vms_home_where_its_file_says_so(world)
 
 def test_a_daemon_that_is_killed_says_nothing_and_its_session_ends_by_itself(world):
     world.create()
-    daemon = world.daemon().start()
+    daemon = world.daemon(**HASTY).start()
     world.client.until_node("hv1", "run")
     daemon.kill()
     world.client.until_alive()
@@ -381,7 +386,7 @@ def test_it_remembers_its_cluster_and_refuses_another(world):
 
 def test_without_zookeeper_the_end_is_bounded_and_said(own_world):
     own_world.create()
-    daemon = own_world.daemon().start()
+    daemon = own_world.daemon(**HASTY).start()
     own_world.client.until_node("hv1", "run")
     own_world.ensemble.servers[0].freeze()
     daemon.until_says("ZooKeeper: not connected")
@@ -391,7 +396,7 @@ def test_without_zookeeper_the_end_is_bounded_and_said(own_world):
 
 def test_a_second_signal_ends_it_at_once(own_world):
     own_world.create()
-    daemon = own_world.daemon().start()
+    daemon = own_world.daemon(**HASTY).start()
     own_world.client.until_node("hv1", "run")
     own_world.ensemble.servers[0].freeze()
     daemon.until_says("ZooKeeper: not connected")

@@ -7,7 +7,7 @@ import pytest
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_stats
 from tests import ensemble as zk
-from tests.daemon.conftest import World
+from tests.daemon.conftest import HASTY, World
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.long]
 
@@ -25,7 +25,7 @@ def wide_world(require, tmp_path):
 def test_three_servers_that_were_restored_together_are_noticed_at_once_and_at_the_next_start(wide_world):
     world, servers = wide_world, wide_world.ensemble.servers
     world.create()
-    daemon = world.daemon().start()
+    daemon = world.daemon(**HASTY).start()
     world.client.until_node("hv1", "run")
 
     def ticks(least):
