@@ -28,7 +28,7 @@ class World:
 
     def __init__(self):
         self.small = SmallCluster(nodes=3, vms=0)
-        self.accesses = {name: FenceAccess(FenceMethod.ipmi, f"{name}-lom", "pvc", "x", timeout_s=5) for name in self.small.straws}
+        self.accesses = {name: FenceAccess(FenceMethod.ipmi, f"{name}-lom", "pvc", "x", timeout_s=60) for name in self.small.straws}
         self.store = self.small.stores["hv1"]
         token = self.small.agents["hv1"].executor
         self.tester = DeviceTester("hv1", self.store, self.accesses.__getitem__, token=lambda: token.token, now=lambda: "now", recheck_s=0)

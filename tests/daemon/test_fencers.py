@@ -16,7 +16,7 @@ from pvc.fsm.states import Effect, Power
 from tests.daemon.test_power import Switch, bmc  # noqa: F401 - a fixture
 
 OPTIONS = (("ip", "10.0.0.11"), ("username", "pvc"), ("password", "s3cret"))
-ACCESS = FenceAccess(FenceMethod.agent, agent="fence_straw", options=OPTIONS, timeout_s=5, settle_s=5)
+ACCESS = FenceAccess(FenceMethod.agent, agent="fence_straw", options=OPTIONS, timeout_s=60, settle_s=60)
 
 
 @pytest.fixture
@@ -53,13 +53,17 @@ echo "Status: OFF"; exit 2"""
         ('echo "Status: ON"; exit 2', Power.silent),
         ('echo "Status: OFF"; echo "Status: ON"; exit 2', Power.silent),
         ("exit 0", Power.silent),
-        ("exec sleep 100", Power.silent),
     ],
 )
 def test_an_agents_word_and_its_exit_code_have_to_agree(agent, script, reading):
     """An agent that does not understand its options ends with the very code that stands for off."""
     agent(script)
-    assert fencer_of(replace(ACCESS, timeout_s=0.5), threading.Event()).read() is reading
+    assert fencer_of(ACCESS, threading.Event()).read() is reading
+
+
+def test_an_agent_that_hangs_is_silence(agent):
+    agent("exec sleep 1000")
+    assert fencer_of(replace(ACCESS, timeout_s=0.5), threading.Event()).read() is Power.silent
 
 
 def test_an_agent_is_told_on_standard_input_and_by_no_argument(agent):
@@ -92,13 +96,20 @@ def test_an_agent_may_take_its_time(agent):
 
 def test_nothing_that_an_agent_began_outlives_it(agent):
     """An order that is carried out late may hit a node that is back."""
-    folder = agent("sleep 1000 9> held & wait")
+    folder = agent("sh -c 'echo begun; exec sleep 1000' > held & wait")
     os.mkfifo(folder / "held")
     held = os.open(folder / "held", os.O_RDONLY | os.O_NONBLOCK)
-    assert not fencer_of(replace(ACCESS, settle_s=1), threading.Event()).switch(False)
-    ended = select.poll()
-    ended.register(held, select.POLLHUP)
-    assert ended.poll(10_000), "its tool still runs"
+    line, closing = select.poll(), threading.Event()
+    line.register(held, select.POLLIN)
+    fencer, accepted = fencer_of(replace(ACCESS, settle_s=600), closing), []
+    switching = threading.Thread(target=lambda: accepted.append(fencer.switch(False)))
+    switching.start()
+    assert line.poll(60_000), "its tool does not begin"
+    assert os.read(held, 100) == b"begun\n"
+    closing.set()
+    switching.join(60)
+    assert accepted == [False]
+    assert line.poll(60_000) == [(held, select.POLLHUP)], "its tool still runs"
     os.close(held)
 
 

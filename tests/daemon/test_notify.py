@@ -1,5 +1,6 @@
 """What systemd hears."""
 
+import os
 import socket
 
 import pytest
@@ -48,6 +49,7 @@ def test_without_systemd_or_when_it_is_gone_nothing_happens(systemd, tmp_path):
 
 def test_an_abstract_socket_is_found():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind("\0pvc-test-notify")
-        Notifier({"NOTIFY_SOCKET": "@pvc-test-notify"}).ready()
+        name = f"pvc-test-notify-{os.getpid()}"  # another run of the tests may have one too
+        listener.bind(f"\0{name}")
+        Notifier({"NOTIFY_SOCKET": f"@{name}"}).ready()
         assert said(listener, 1) == ["READY=1"]

@@ -3,7 +3,6 @@
 import contextlib
 import queue
 import shutil
-import socket
 import subprocess
 import time
 from dataclasses import replace
@@ -17,7 +16,7 @@ from pvc.daemon.power import PowerPool
 from pvc.fsm.states import Effect, Power
 from tests import ensemble as zk
 
-ACCESS = FenceAccess(FenceMethod.ipmi, "10.0.0.9:1623", "pvc", "s3cret")
+ACCESS = FenceAccess(FenceMethod.ipmi, "10.0.0.9:1623", "pvc", "s3cret", timeout_s=60, settle_s=60)
 
 
 @pytest.fixture
@@ -266,9 +265,7 @@ esac; done
 @contextlib.contextmanager
 def responder(folder):
     """A BMC on loopback: its access, and the file with its power."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = zk.free_port()  # not one that the kernel may give to somebody who asks another device meanwhile
     (folder / "lan").write_text(LAN.format(port=port, folder=folder))
     (folder / "controller").write_text(CONTROLLER)
     (folder / "state").mkdir()
@@ -279,7 +276,7 @@ def responder(folder):
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=zk.die_with_parent)
     try:
-        yield FenceAccess(FenceMethod.ipmi, f"127.0.0.1:{port}", "pvc", "s3cret"), folder / "power"
+        yield replace(ACCESS, address=f"127.0.0.1:{port}"), folder / "power"
     finally:
         process.kill()
         process.wait()
@@ -298,7 +295,7 @@ def bmc(require, tmp_path):
 def test_the_real_tool_reads_and_switches_a_real_responder(bmc):
     access, power = bmc
     switch = Switch(access)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while switch.ask(Effect.read_power).reading is Power.silent and time.monotonic() < deadline:
         pass  # the responder is starting
     assert switch.ask(Effect.read_power).reading is Power.on
@@ -313,6 +310,6 @@ def test_the_real_tool_reads_and_switches_a_real_responder(bmc):
 @pytest.mark.ensemble
 def test_a_wrong_password_is_silence(bmc):
     access, _ = bmc
-    switch = Switch(FenceAccess(FenceMethod.ipmi, access.address, "pvc", "wrong"))
+    switch = Switch(replace(access, password="wrong"))
     assert switch.ask(Effect.power_off).reading is Power.silent
     switch.pool.close()

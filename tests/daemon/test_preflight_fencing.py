@@ -38,6 +38,7 @@ def machine_of_our_own(tmp_path, monkeypatch):
     retries.write_text("5\n")
     monkeypatch.setattr(machine, "DMI_UUID", uuid)
     monkeypatch.setattr(preflight_fencing, "TCP_RETRIES2", retries)
+    monkeypatch.setattr(preflight_fencing, "ASK_OWN_S", 60.0)
     return tmp_path
 
 
