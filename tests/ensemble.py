@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab import zookeeper
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 LEADING = ("leader", "standalone")
 PR_SET_PDEATHSIG = 1
 
@@ -162,7 +162,15 @@ class Ensemble:
         return all(modes) and sum(mode in LEADING for mode in modes) == 1
 
     def leader(self) -> Server:
-        return next(server for server in self.servers if server.mode() in LEADING)
+        """The one that leads; it is waited for, because a busy server may not say so in time."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            for server in self.servers:
+                if server.mode() in LEADING:
+                    return server
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no leader after {START_TIMEOUT_S} s; see {self.servers[0].directory / 'log'}")
+            time.sleep(0.1)
 
     def followers(self) -> list[Server]:
         leader = self.leader()

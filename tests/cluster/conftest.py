@@ -13,6 +13,7 @@ from tests import ensemble as zk
 from tests.cluster.worlds import MemoryWorld, ZooKeeperWorld
 
 OUTAGE_S = 100
+LONGEST = f"maxSessionTimeout={ZooKeeperWorld.LONGEST_S * 1000:.0f}\n"
 
 
 class LongOutage:
@@ -29,7 +30,7 @@ class LongOutage:
 
     def result(self):
         """What it found out, once it is over."""
-        output, _ = self.process.communicate(timeout=OUTAGE_S + 120)
+        output, _ = self.process.communicate(timeout=OUTAGE_S + 600)
         assert self.process.returncode == 0, self.log.read_text()
         return json.loads(output)
 
@@ -51,9 +52,9 @@ def long_outage(request, require):
 
 @pytest.fixture(scope="session")
 def shared_ensemble(require, tmp_path_factory):
-    """Three servers for all tests."""
+    """Three servers for all tests, which do not leave one another because the machine stands still for some seconds."""
     require("ZooKeeper", zk.available(), "install the Debian package zookeeper")
-    with zk.running(tmp_path_factory.mktemp("ensemble")) as ensemble:
+    with zk.running(tmp_path_factory.mktemp("ensemble"), sync_ticks=40, extra=LONGEST) as ensemble:
         yield ensemble
 
 

@@ -14,7 +14,7 @@ from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.options import Options
 from pvc.cluster.store import Create, State
 from tests import ensemble as zk
-from tests.cluster.worlds import Probe, until_connected_again
+from tests.cluster.worlds import DEADLINE_S, Probe, until_connected_again
 
 CLIENTS = 10
 SESSION_S = 10.0
@@ -26,7 +26,7 @@ def main() -> None:
     with zk.running(directory) as ensemble:
         probes = [Probe(ZooKeeperStore(Options(ensemble.hosts, session_timeout_s=SESSION_S))) for _ in range(CLIENTS)]
         for number, probe in enumerate(probes):
-            probe.store.start(probe)
+            probe.store.start(probe, DEADLINE_S)
             probe.store.watch(f"/alive{number}")
             probe.store.multi([Create(f"/alive{number}", ephemeral=True)])
             probe.until_data(f"/alive{number}", b"")

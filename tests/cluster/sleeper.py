@@ -24,7 +24,7 @@ def main() -> None:
     chroot, timeout_s, *hosts = sys.argv[1:]
     events = queue.Queue()
     store = ZooKeeperStore(Options(tuple(hosts), chroot, float(timeout_s)))
-    store.start(events.put)
+    store.start(events.put, 60.0)
     store.multi([Create(BOOT), Create(ALIVE, ephemeral=True)])
     print(f"joined {store.session_id}", flush=True)
     for line in sys.stdin:

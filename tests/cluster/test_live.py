@@ -14,12 +14,13 @@ from kazoo.protocol.states import KeeperState
 from pvc.cluster.live import ZooKeeperStore, create_root
 from pvc.cluster.options import Options
 from pvc.cluster.store import Broken, Changed, Create, Delete, NotConnected, OutcomeUnknown, Refused, Set, State, Why
-from tests.cluster.worlds import Probe, until_connected_again
+from tests.cluster.worlds import DEADLINE_S, Probe, ZooKeeperWorld, until_connected_again
 from tests.link import Link
 
 pytestmark = pytest.mark.ensemble
 
 MAX_THREADS = 8
+SLOW_S = 600
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def opened():
     """Open stores that are closed in the end."""
     with contextlib.ExitStack() as stack:
 
-        def open_probe(hosts, chroot="", session_timeout_s=4.0, **options):
+        def open_probe(hosts, chroot="", session_timeout_s=ZooKeeperWorld.LONGEST_S, **options):
             probe = Probe(ZooKeeperStore(Options(tuple(hosts), chroot, session_timeout_s, **options)))
             stack.callback(probe.store.close)
-            probe.store.start(probe)
+            probe.store.start(probe, DEADLINE_S)
             return probe
 
         yield open_probe
@@ -49,7 +50,7 @@ def linked(zookeeper):
 def test_a_hundred_nodes_with_a_hundred_vms_come_back_without_a_thread_more(zookeeper, opened, record_property):
     """H9: kazoo's own watches would take 10,000 threads and 20,000 requests."""
     before = set(threading.enumerate())
-    probe = opened(zookeeper.ensemble.hosts, zookeeper.chroot, 10.0)
+    probe = opened(zookeeper.ensemble.hosts, zookeeper.chroot)
     store = probe.store
     nodes = [f"/n{number}" for number in range(100)]
     records = [f"{node}/d{number}" for node in nodes for number in range(100)]
@@ -68,7 +69,7 @@ def test_a_hundred_nodes_with_a_hundred_vms_come_back_without_a_thread_more(zook
     store._client.drop()
     while not any(e.generation > generation for e in probe.events if type(e).__name__ == "Relisted"):
         most = max(most, len(set(threading.enumerate()) - before))
-        assert time.monotonic() < began + 60
+        assert time.monotonic() < began + SLOW_S
         time.sleep(0.005)
     took = time.monotonic() - began
     requests = store.requests - requests
@@ -128,7 +129,7 @@ def test_requests_of_many_threads_are_bounded_not_refused(linked):
         until_connected_again(probe, generation)
     stop.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(DEADLINE_S)
     assert not any(thread.is_alive() for thread in threads)
     assert all(None not in f.values() and len(f) == 100 for f in found)
 
@@ -197,7 +198,7 @@ def test_a_request_that_leaves_as_the_connection_goes_does_not_land_later(linked
         patched.setattr(KazooClient, "_call", late)
         writer = threading.Thread(target=write)
         writer.start()
-        assert passed.wait(10)
+        assert passed.wait(DEADLINE_S)
         probe.link.mend()
         until_connected_again(probe, 1)
     for _ in range(3):  # what is left in the queue would go out before these
@@ -213,7 +214,7 @@ def test_a_request_that_leaves_as_the_connection_goes_does_not_land_later(linked
 def test_a_silent_server_is_left_in_time_to_keep_the_session(ensemble, opened):
     """kazoo pings only while nothing else is sent, and would stay with a server that never answers."""
     link = Link(ensemble.hosts[0])
-    probe = opened([link.host, *ensemble.hosts[1:]], session_timeout_s=4.0)
+    probe = opened([link.host, *ensemble.hosts[1:]])
     session_id = probe.store.session_id
     probe.forget()
     link.silence()
@@ -233,15 +234,15 @@ def test_a_host_that_swallows_calls_holds_nobody_up_for_a_session(ensemble, open
             caller.setblocking(False)
             caller.connect_ex(deaf.getsockname())
         began = time.monotonic()
-        probe = opened([f"127.0.0.1:{deaf.getsockname()[1]}", *ensemble.hosts], session_timeout_s=8.0)
-        assert 0.9 < time.monotonic() - began < 8.0
+        probe = opened([f"127.0.0.1:{deaf.getsockname()[1]}", *ensemble.hosts], session_timeout_s=24.0)
+        assert 2.9 < time.monotonic() - began < 24.0
         assert probe.store.connected
 
 
 def test_the_first_host_is_tried_first(ensemble, opened):
     for number in range(3):
         hosts = ensemble.hosts[number:] + ensemble.hosts[:number]
-        probe = opened(hosts)
+        probe = opened(hosts, session_timeout_s=60.0)  # of which each host gets its part to answer in
         host, port = probe.store._client._connection._socket.getpeername()
         assert f"{host}:{port}" == hosts[0]
 
@@ -266,28 +267,28 @@ def test_a_moment_without_name_resolution_is_survived(linked, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     probe.link.drop()
-    assert asked.wait(10)
+    assert asked.wait(DEADLINE_S)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     until_connected_again(probe, 1)
 
 
 def test_closing_takes_seconds_even_when_nobody_answers(zookeeper):
-    probe = zookeeper.open(session_timeout_s=10.0)
+    probe = zookeeper.open(session_timeout_s=60.0)
     probe.link.silence()
     began = time.monotonic()
     probe.store.close()
-    assert time.monotonic() - began < 10  # which would be the session
+    assert time.monotonic() - began < 12  # kazoo would wait for two thirds of what was granted
 
 
 def test_nothing_is_left_when_a_store_is_closed(zookeeper):
-    threads = threading.active_count()
+    before = set(threading.enumerate())  # of which those of an earlier test's links may be about to end
     probe = Probe(ZooKeeperStore(Options(zookeeper.ensemble.hosts)))
     for _ in range(3):
         with pytest.raises(NotConnected):
             ZooKeeperStore(Options(("127.0.0.1:1",))).start(probe, timeout_s=0.2)
-    probe.store.start(probe)
+    probe.store.start(probe, DEADLINE_S)
     probe.store.close()
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= before
     with pytest.raises(AssertionError):
         probe.store.start(probe)
 
@@ -299,7 +300,7 @@ def test_an_error_code_that_kazoo_does_not_know_is_a_refusal(linked):
     """Its connection thread would die of it and the caller wait for ever."""
     probe, _ = linked
     probe.link.spoil_next_reply(lambda frame: frame[:12] + struct.pack(">i", -98765))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + DEADLINE_S
     refused = None
     while refused is None and time.monotonic() < deadline:  # a heartbeat may have had the spoiled answer
         try:
@@ -320,6 +321,7 @@ def test_the_death_of_kazoos_thread_is_reported(linked):
     probe.store.watch("/a")
     probe.settle()
     probe.link.spoil_next_reply(lambda frame: struct.pack(">i", 1_000_000) + frame[4:])
+    probe.store.relist()
     broken = probe.until(lambda events: next((e for e in events if isinstance(e, Broken)), None), "Broken")
     assert "thread" in broken.why
     assert not probe.store.connected

@@ -13,12 +13,25 @@ from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.options import Options
 from pvc.cluster.patient import PatientStore
 from pvc.cluster.store import Create, NotConnected, OutcomeUnknown, Set, State
+from tests import ensemble as zk
+from tests.cluster.conftest import LONGEST
 from tests.cluster.sleeper import ALIVE, BOOT
-from tests.cluster.worlds import Probe, until_connected_again
+from tests.cluster.worlds import DEADLINE_S, Probe, until_connected_again
 
 pytestmark = pytest.mark.ensemble
 
-SESSION_S = 8.0
+SESSION_S = 20.0
+"""Of who is to keep it, whatever else the machine has to do."""
+SHORT_S = 8.0
+"""Of who waits for its end."""
+
+
+@pytest.fixture(scope="module")
+def shared_ensemble(require, tmp_path_factory):
+    """Three servers of our own, which soon notice that one of them is frozen."""
+    require("ZooKeeper", zk.available(), "install the Debian package zookeeper")
+    with zk.running(tmp_path_factory.mktemp("outages"), extra=LONGEST) as ensemble:
+        yield ensemble
 
 
 @pytest.fixture(autouse=True)
@@ -28,20 +41,26 @@ def long_outage_under_way(request):
         request.getfixturevalue("long_outage")
 
 
-def connect(zookeeper, server, request, make=ZooKeeperStore):
+def connect(zookeeper, server, request, make=ZooKeeperStore, session_s=SESSION_S):
     """A store whose first host is this server, and whose others are the rest."""
     hosts = (server.host, *(host for host in zookeeper.ensemble.hosts if host != server.host))
-    probe = Probe(make(Options(hosts, zookeeper.chroot, SESSION_S)))
+    probe = Probe(make(Options(hosts, zookeeper.chroot, session_s)))
     request.addfinalizer(probe.store.close)
-    probe.store.start(probe)
+    probe.store.start(probe, DEADLINE_S)
     return probe
 
 
 @pytest.fixture(params=["leader", "follower"])
-def probe(zookeeper, request):
-    """Connected to the leader, or to a follower."""
+def server(zookeeper, request):
+    """The leader, or a follower."""
     ensemble = zookeeper.ensemble
-    return connect(zookeeper, ensemble.leader() if request.param == "leader" else ensemble.followers()[0], request)
+    return ensemble.leader() if request.param == "leader" else ensemble.followers()[0]
+
+
+@pytest.fixture
+def probe(zookeeper, server, request):
+    """Connected to this server."""
+    return connect(zookeeper, server, request)
 
 
 def test_a_killed_leader_costs_a_pause_and_no_session(zookeeper, probe):
@@ -74,10 +93,17 @@ def test_a_frozen_leader_is_replaced_and_costs_no_session(zookeeper, probe):
     until_written(probe, Set("/a", b"1", 0))
 
 
+@pytest.fixture
+def patience(monkeypatch):
+    """As much of it as a busy machine may need."""
+    monkeypatch.setattr("pvc.cluster.patient.PATIENCE_S", DEADLINE_S)
+
+
+@pytest.mark.usefixtures("patience")
 def test_who_is_patient_is_answered_by_the_next_server(zookeeper, request):
     """What an admin asks while a host dies waits for an answer, and is not refused."""
     follower = zookeeper.ensemble.followers()[0]
-    store = connect(zookeeper, follower, request, PatientStore).store
+    store = connect(zookeeper, follower, request, PatientStore, SHORT_S).store
     store.multi([Create("/a")])
     follower.freeze()
     assert store.read("/a", sync=True).version == 0
@@ -87,35 +113,37 @@ def test_who_is_patient_is_answered_by_the_next_server(zookeeper, request):
     assert store.children("/", sync=True) == ("a",)
 
 
+@pytest.mark.usefixtures("patience")
 def test_patience_ends_where_no_server_is_left(zookeeper, request, monkeypatch):
-    monkeypatch.setattr("pvc.cluster.patient.PATIENCE_S", 2.0)
     probe = connect(zookeeper, zookeeper.ensemble.followers()[0], request, PatientStore)
     store = probe.store
     store.multi([Create("/a")])
     for server in zookeeper.ensemble.servers:
         server.kill()
     probe.until_state(State.SUSPENDED)  # what is sent before that is sent, as far as anybody can tell
-    with pytest.raises(NotConnected):
-        store.multi([Set("/a", b"ghost", 0)])
+    with monkeypatch.context() as patched:
+        patched.setattr("pvc.cluster.patient.PATIENCE_S", 2.0)
+        with pytest.raises(NotConnected):
+            store.multi([Set("/a", b"ghost", 0)])
     zookeeper.ensemble.start()
     assert store.read("/a", sync=True).version == 0
 
 
 def test_reads_do_not_renew_the_lease(zookeeper, request):
     """A server that has lost its leader goes on answering them, while the leader may be ending the session."""
-    probe = connect(zookeeper, zookeeper.ensemble.followers()[0], request)
+    probe = connect(zookeeper, zookeeper.ensemble.followers()[0], request, session_s=SHORT_S)
     zookeeper.ensemble.leader().freeze()
     oldest = 0.0
     with contextlib.suppress(NotConnected):
-        while oldest < SESSION_S / 3:
+        while oldest < SHORT_S / 3:
             probe.store.read("/")
             oldest = max(oldest, probe.store.lease_age_s())
-    assert oldest > SESSION_S / 4
+    assert oldest > SHORT_S / 4
 
 
-def test_without_a_quorum_nothing_is_written_and_the_session_waits(zookeeper, probe):
+def test_without_a_quorum_nothing_is_written_and_the_session_waits(zookeeper, server, request):
     """H60: the lease says LOST while it lasts, and the ensemble, back again, still knows the session."""
-    ensemble = zookeeper.ensemble
+    ensemble, probe = zookeeper.ensemble, connect(zookeeper, server, request, session_s=SHORT_S)
     session_id = probe.store.session_id
     probe.store.multi([Create("/alive", ephemeral=True), Create("/a")])
     killed = [ensemble.leader(), ensemble.followers()[0]]
@@ -124,7 +152,7 @@ def test_without_a_quorum_nothing_is_written_and_the_session_waits(zookeeper, pr
     probe.until_state(State.LOST)
     with pytest.raises(NotConnected):
         probe.store.multi([Set("/a", b"ghost", 0)])
-    assert probe.store.lease_age_s() > SESSION_S
+    assert probe.store.lease_age_s() > SHORT_S
     ensemble.start()
     assert until_connected_again(probe, 1).session_id == session_id
     assert probe.store.read("/a", sync=True).version == 0
@@ -136,7 +164,7 @@ def test_a_change_on_its_way_when_the_leader_dies_is_settled(zookeeper, probe):
     """Whatever became of each change, what is said of it is true."""
     probe.store.multi([Create("/a")])
     version, number, said = 0, 0, []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE_S
     zookeeper.ensemble.leader().freeze()
     while OutcomeUnknown not in said and time.monotonic() < deadline:
         number += 1  # a leader that is being frozen may still answer: each change has a name of its own, as real ones have
@@ -160,7 +188,7 @@ def test_a_change_on_its_way_when_the_leader_dies_is_settled(zookeeper, probe):
 def test_a_process_that_slept_past_its_session_cannot_write_as_its_former_self(zookeeper):
     """Without the boot token the same write goes through: the new session is as good as any."""
     store = zookeeper.open().store
-    command = [sys.executable, "-m", "tests.cluster.sleeper", zookeeper.chroot, "1.5", *zookeeper.ensemble.hosts]
+    command = [sys.executable, "-m", "tests.cluster.sleeper", zookeeper.chroot, "5", *zookeeper.ensemble.hosts]
     sleeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         session_id = int(sleeper.stdout.readline().split()[1])
@@ -173,7 +201,7 @@ def test_a_process_that_slept_past_its_session_cannot_write_as_its_former_self(z
         sleeper.send_signal(signal.SIGCONT)
         assert ask(sleeper, "guarded /guarded") == f"refused VERSION {BOOT}"
         assert ask(sleeper, "bare /bare").startswith("applied 1")
-        rest, _ = sleeper.communicate(timeout=30)
+        rest, _ = sleeper.communicate(timeout=DEADLINE_S)
         *states, last_session_id = rest.split()
         assert states[0] == "connected"
         assert states[-2:] == ["lost", "connected"]
@@ -193,7 +221,7 @@ def test_a_hundred_seconds_without_an_ensemble_end_no_session(long_outage, recor
         record_property(name, value)
     assert result["outage_s"] >= 100
     assert result["granted_s"] == 10
-    assert result["lost_by_lease_after_s"] < 15
+    assert result["lost_by_lease_after_s"] < result["outage_s"] / 2
     assert (result["sessions_lost"], result["ephemerals_kept"]) == (0, 10)
     assert (result["last_states"], result["lost_events"]) == (["suspended lost connected"], 10)
 
@@ -206,7 +234,7 @@ def ask(process, command):
 
 def until_written(probe, op):
     """Write as soon as it can be written; settled, should the connection go once more."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE_S
     change = Change(op.path, "r", (op,))
     while time.monotonic() < deadline:
         try:

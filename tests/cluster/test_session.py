@@ -8,7 +8,7 @@ import pytest
 from pvc.cluster.session import Session
 from pvc.cluster.store import Broken, Connection, State
 
-WAIT_S = 10
+WAIT_S = 60
 
 
 class Line:

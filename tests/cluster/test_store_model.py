@@ -11,6 +11,7 @@ from pvc.cluster.live import ZooKeeperStore
 from pvc.cluster.memory import MemoryStore
 from pvc.cluster.options import Options
 from pvc.cluster.store import ANY_VERSION, Absent, Check, Create, Delete, Refused, Set
+from tests.cluster.worlds import DEADLINE_S, ZooKeeperWorld
 
 # Few, so that histories meet what they made before.
 PATHS = ["/a", "/a/x", "/a/x/deep", "/b"]
@@ -34,9 +35,10 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def sessions(shared_ensemble):
     """Two sessions in the real ensemble."""
-    stores = [ZooKeeperStore(Options(shared_ensemble.hosts)) for _ in range(2)]
+    shared_ensemble.start()
+    stores = [ZooKeeperStore(Options(shared_ensemble.hosts, session_timeout_s=ZooKeeperWorld.LONGEST_S)) for _ in range(2)]
     for store in stores:
-        store.start(lambda _: None)
+        store.start(lambda _: None, DEADLINE_S)
     yield stores
     for store in stores:
         store.close()

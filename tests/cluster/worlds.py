@@ -13,7 +13,7 @@ from pvc.cluster.options import Options
 from pvc.cluster.store import Changed, ChildrenChanged, Connection, Relisted, State
 from tests.link import Link
 
-DEADLINE_S = 30
+DEADLINE_S = 120
 POLL_S = 0.05  # for what is no event
 TICK_S = 0.5
 
@@ -114,6 +114,8 @@ class MemoryProbe(Probe):
 class MemoryWorld:
     """A `MemoryEnsemble`."""
 
+    LONGEST_S = 20 * TICK_S
+
     def __init__(self):
         self.ensemble = MemoryEnsemble(TICK_S)
 
@@ -150,6 +152,9 @@ class MemoryWorld:
 class ZooKeeperWorld:
     """A chroot of its own in a real ensemble, and a link of its own for each client."""
 
+    LONGEST_S = 20.0
+    """What the servers grant at most, and what a test gets that does not wait for an end: a busy machine must not end a session."""
+
     _numbers = itertools.count()
 
     def __init__(self, ensemble):
@@ -158,16 +163,16 @@ class ZooKeeperWorld:
         self._probes = []
         create_root(Options(ensemble.hosts, self.chroot))
 
-    def probe(self, session_timeout_s=4.0, target=0, **options):
+    def probe(self, session_timeout_s=LONGEST_S, target=0, **options):
         link = Link(self.ensemble.hosts[target])
         probe = Probe(ZooKeeperStore(Options((link.host,), self.chroot, session_timeout_s, **options)))
         probe.link = link
         self._probes.append(probe)
         return probe
 
-    def open(self, session_timeout_s=4.0, **options):
+    def open(self, session_timeout_s=LONGEST_S, **options):
         probe = self.probe(session_timeout_s, **options)
-        probe.store.start(probe)
+        probe.store.start(probe, DEADLINE_S)
         return probe
 
     def cut(self, probe):
