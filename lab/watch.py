@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.guests import Tick
 from lab.host import Guest
 from lab.lab import Lab
+from lab.wait import wait_until
 
 INTERVAL_S = 0.1
 # In one interval. A tick of the idlest guest takes several times as much; to be created, paused or ended, a fraction.
@@ -21,17 +22,23 @@ RAN_NS = 2_000_000
 EXITING = 0x4
 # A guest ticks each second, so in this time one that runs has been seen to.
 SEEN_WITHIN_S = 2.0
+# On a machine that has little left, a guest may stand still for a while.
+RUNS_S = 60.0
 
 
 @dataclass
 class Copy:
-    """One QEMU process: when it was first and last seen to run, as numbers of samples and on the monotonic clock."""
+    """One QEMU process, and when it ran, on the monotonic clock: by `first` it had begun to, and it still did at some time after `last`.
+
+    Readings are taken one after the other, with anything in between on a busy machine: only what lies between two of them is known.
+    """
 
     guest: Guest
     used_ns: int
-    first: int | None = None
-    last: int = 0
-    last_at: float = 0.0
+    read_at: float
+    first: float | None = None
+    last: float = 0.0
+    seen_at: float = 0.0
     there: bool = True
 
 
@@ -55,7 +62,6 @@ class Watcher:
         self._copies: dict[tuple[int, str], Copy] = {}
         self._twice: dict[tuple[int, int], Twice] = {}
         self._went_back: set[str] = set()
-        self._sample = 0
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="lab-watcher", daemon=True)
@@ -96,7 +102,7 @@ class Watcher:
         since = time.monotonic() - SEEN_WITHIN_S
         with self._lock:
             copies = list(self._copies.values())
-        return [copy.guest for copy in copies if copy.guest.name == vm and copy.there and copy.last_at > since]
+        return [copy.guest for copy in copies if copy.guest.name == vm and copy.there and copy.seen_at > since]
 
     def goes_back(self, vm: str) -> None:
         """Forget what ended copies of a guest did, and its ticks: it may go on from a moment before they began."""
@@ -119,7 +125,6 @@ class Watcher:
         """Look once at every guest."""
         guests = self._lab.guests()
         with self._lock:
-            self._sample += 1
             there = {(guest.pid, guest.uuid) for guest in guests}
             for key, copy in self._copies.items():
                 copy.there = key in there
@@ -127,13 +132,17 @@ class Watcher:
                 self._measure(guest)
 
     def _measure(self, guest: Guest) -> None:
+        begun_at = time.monotonic()
         used = processor_time_ns(guest.pid)
-        copy = self._copies.setdefault((guest.pid, guest.uuid), Copy(guest, used))
-        ran, copy.used_ns = used - copy.used_ns > RAN_NS, used
+        if used is None:
+            return
+        copy = self._copies.setdefault((guest.pid, guest.uuid), Copy(guest, used, begun_at))
+        ran, since = used - copy.used_ns > RAN_NS, copy.read_at
+        copy.used_ns, copy.read_at = used, begun_at
         if not ran:
             return
-        copy.first = self._sample if copy.first is None else copy.first
-        copy.last, copy.last_at = self._sample, time.monotonic()
+        copy.seen_at = time.monotonic()
+        copy.first, copy.last = copy.seen_at if copy.first is None else copy.first, since
         for other in self._copies.values():
             if other.guest.uuid == guest.uuid and other is not copy and _in_turns(copy, other):
                 hosts = (other.guest.host, guest.host)
@@ -156,8 +165,8 @@ def repeated(ticks: list[Tick]) -> list[Tick]:
     return twice
 
 
-def processor_time_ns(pid: int) -> int:
-    """How long the processors of the guest in this QEMU have run so far; 0 when it is gone, or about to be.
+def processor_time_ns(pid: int) -> int | None:
+    """How long the processors of the guest in this QEMU have run so far; None when that cannot be read, or it is about to be gone.
 
     What the kernel has to do to take a process down, its memory and all, counts as time of the thread that happens to end last.
     """
@@ -168,22 +177,22 @@ def processor_time_ns(pid: int) -> int:
             if (place / "comm").read_text().startswith("CPU "):
                 total += int((place / "schedstat").read_text().split()[0])
                 if int((place / "stat").read_text().rpartition(")")[2].split()[6]) & EXITING:
-                    return 0
-    except (OSError, ValueError):
-        return 0
+                    return None
+    except (OSError, ValueError):  # some thread of it has just ended, and the next look will tell
+        return None
     return total
 
 
 def _in_turns(one: Copy, other: Copy) -> bool:
-    """Whether neither ended before the other began; one interval in common is a hand-over."""
+    """Whether each certainly ran after the other had begun; else it is a hand-over."""
     if one.first is None or other.first is None:
         return False
-    return one.first < other.last and other.first < one.last
+    return one.first <= other.last and other.first <= one.last
 
 
 def running_copies(lab: Lab, vm: str) -> list[Guest]:
-    """The copies of a guest whose processors run, measured over two seconds."""
+    """The copies of a guest whose processors run, measured over two seconds, or until one is seen to."""
     watcher = Watcher(lab)
     with watcher:
         time.sleep(SEEN_WITHIN_S)
-        return watcher.running(vm)
+        return wait_until(lambda: watcher.running(vm), RUNS_S, f"{vm} runs")
