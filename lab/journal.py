@@ -5,6 +5,7 @@ a daemon cannot embellish it. The format is that of ZooKeeper 3.8: org.apache.zo
 """
 
 import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,17 +61,20 @@ def logs(directory: Path) -> list[Path]:
 
 
 def read(file: Path) -> Iterator[Transaction]:
-    """What is in one file. Its end may be torn off, or filled up with zeros."""
+    """What is in one file. Its end may be torn off, half written, or filled up with zeros."""
     data = file.read_bytes()
     if data[:4] != MAGIC:
         return
     place = 16
     while place + 12 <= len(data):
-        _, length = struct.unpack_from(">qi", data, place)
+        checksum, length = struct.unpack_from(">qi", data, place)
         place += 12
         if length <= 0 or place + length >= len(data):
             return
-        one = _transaction(_Reader(data[place : place + length]))
+        record = data[place : place + length]
+        if zlib.adler32(record) != checksum:
+            return
+        one = _transaction(_Reader(record))
         place += length + 1
         if one is not None:
             yield one

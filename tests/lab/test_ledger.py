@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 from dataclasses import dataclass, field
 
 import pytest
@@ -204,19 +205,30 @@ def test_a_log_that_is_torn_off_is_read_up_to_there(tmp_path):
         assert list(read(file)) == []
 
 
+def put_part(path=b"/nodes/hv1", data=b"{}", version=3):
+    return 5, struct.pack(">i", len(path)) + path + struct.pack(">i", len(data)) + data + struct.pack(">i", version)
+
+
+def multi(*parts):
+    """A transaction as a server logs it."""
+    inside = b"".join(struct.pack(">ii", kind, len(part)) + part for kind, part in parts)
+    one = struct.pack(">qiqqi", 1, 1, 7, 1500, 14) + struct.pack(">i", len(parts)) + inside
+    return struct.pack(">qi", zlib.adler32(one), len(one)) + one + b"B"
+
+
 def test_of_a_write_that_was_refused_nothing_counts(tmp_path):
     """The log of a multi holds the parts before the one that failed, as if they had been done."""
-    path, data = b"/nodes/hv1", b"{}"
-    done = struct.pack(">i", len(path)) + path + struct.pack(">i", len(data)) + data + struct.pack(">i", 3)
-    failed = struct.pack(">i", -101)
-
-    def multi(*parts):
-        inside = b"".join(struct.pack(">ii", kind, len(part)) + part for kind, part in parts)
-        one = struct.pack(">qiqqi", 1, 1, 7, 1500, 14) + struct.pack(">i", len(parts)) + inside
-        return struct.pack(">qi", 0, len(one)) + one + b"B"
-
+    failed = -1, struct.pack(">i", -101)
     file = tmp_path / "log.1"
-    file.write_bytes(b"ZKLG" + bytes(12) + multi((5, done), (5, done)) + multi((5, done), (-1, failed)) + bytes(100))
+    file.write_bytes(b"ZKLG" + bytes(12) + multi(put_part(), put_part()) + multi(put_part(), failed) + bytes(100))
     (one,) = read(file)
     assert one.writes == (Write("set", "/nodes/hv1", b"{}", 3),) * 2
     assert (one.zxid, one.at) == (7, 1.5)
+
+
+def test_what_is_half_written_is_not_read(tmp_path):
+    """A server has written as much as its buffer held, in a file that was made longer before; the rest is still zeros."""
+    file, whole = tmp_path / "log.1", multi(put_part(data=b"{" + b" " * 9000 + b"}"))
+    for written in range(1, len(whole), 100):
+        file.write_bytes(b"ZKLG" + bytes(12) + multi(put_part()) + whole[:written] + bytes(20000))
+        assert [len(one.writes[0].data) for one in read(file)] == [2]
