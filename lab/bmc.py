@@ -4,6 +4,7 @@ What a BMC does with an order, and what it says, can be made as bad as in life: 
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -14,14 +15,14 @@ from typing import Any
 
 from lab import init
 from lab.control import Control
-from lab.host import Host
+from lab.host import Host, command_lines
 from lab.place import Place
 from lab.services import BMC_PASSWORD, BMC_USER, REPOSITORY, Service
-from lab.shell import run
+from lab.shell import TIMEOUT_S, run
 from lab.wait import wait_until
 
 INIT = Path(init.__file__)
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 60
 MODES = {
     "well": "does what it is told, and says what is",
     "ignore": "accepts every order, does nothing, and says what is",
@@ -44,12 +45,23 @@ chassis_control "{chassis}"
 user 2 true "{user}" "{password}" admin 10 none md2 md5 straight
 """
 # A Python that is slow to start makes ipmitool ask again and again, on a machine that has little left: what is asked most does without.
+# A real BMC knows what was sent again by its number and does it once. Here it waits in line, and follows the one that it repeats at once.
 CHASSIS = """#!/bin/sh
-if [ "$*" = "get power" ] && grep -q '"mode": "well"' {mode}; then
+cd {directory} || exit
+now() {{ read -r up _ < /proc/uptime; up=${{up%.*}}; }}
+if [ "$*" = "get power" ] && grep -q '"mode": "well"' mode; then
     case "$(tail -n 1 {power})" in *on) echo power:1 ;; *) echo power:0 ;; esac
     exit 0
 fi
-cd {repository} && exec {command} "$@"
+if [ "$1" = set ]; then
+    now
+    if [ -e done ] && read -r at code words < done && [ "$words" = "$*" ] && [ $((up - at)) -le 1 ]; then exit "$code"; fi
+    echo "[$(date +%s.%N), \\"$2\\", \\"$3\\"]" >> orders
+fi
+(cd {repository} && exec {command} "$@")
+code=$?
+[ "$1" != set ] || {{ now; echo "$up $code $*" > done; }}
+exit $code
 """
 CONTROLLER = """mc_setbmc 0x20
 mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
@@ -72,7 +84,7 @@ class Bmc:
         command = [sys.executable, "-B", "-m", "lab", "--name", self._place.name, "chassis", self._host.name]
         power = self._place.host_directory(self._host.name) / "power"
         chassis.write_text(CHASSIS.format(
-            mode=self._directory / "mode", power=power, repository=shlex.quote(str(REPOSITORY)), command=shlex.join(command)
+            directory=self._directory, power=power, repository=shlex.quote(str(REPOSITORY)), command=shlex.join(command)
         ))  # fmt: skip
         chassis.chmod(0o755)
         (self._directory / "state").mkdir()
@@ -92,7 +104,7 @@ class Bmc:
 
     # -- From the outside ----------------------------------------------------------------------------------------------
 
-    def ask(self, word: str, timeout_s: float = 20) -> str:
+    def ask(self, word: str, timeout_s: float = TIMEOUT_S) -> str:
         """What `ipmitool chassis power WORD` prints, empty when it fails: status, on, off, cycle or reset."""
         tool = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", self.address, "-U", BMC_USER, "-P", BMC_PASSWORD, "chassis", "power", word]
         done = run("ip", "netns", "exec", self._place.rack, *tool, check=False, timeout_s=timeout_s)
@@ -101,7 +113,7 @@ class Bmc:
     def behave(self, mode: str, seconds: float = 0) -> None:
         """From now on it works in this one of `MODES`; `seconds` is how slow a slow one is."""
         assert mode in MODES, mode
-        (self._directory / "mode").write_text(json.dumps({"mode": mode, "seconds": seconds, "said": self._host.is_on}))
+        self._keep({"mode": mode, "seconds": seconds, "said": self._host.is_on, "since": time.time()})
 
     def silence(self) -> None:
         """It answers nothing any more: it hangs, or has no power either."""
@@ -119,27 +131,30 @@ class Bmc:
 
     def forget_orders(self) -> None:
         """Begin to take them down anew."""
-        (self._directory / "orders").unlink(missing_ok=True)
+        for name in ("orders", "done"):
+            (self._directory / name).unlink(missing_ok=True)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it carries out an order, or answers a question."""
+        return any(str(self._directory / "chassis") in argv for argv in command_lines().values())
 
     # -- What it does with an order ------------------------------------------------------------------------------------
 
     def chassis(self, *order: str) -> int:
         """`get power`, `set power 0|1` or `set reset 1`, as its responder asks; prints the answer, returns the exit code."""
         kept = self._kept()
-        if order[0] == "set":
-            with (self._directory / "orders").open("a") as orders:
-                orders.write(json.dumps([time.time(), *order[1:]]) + "\n")
         if kept["mode"] == "broken":
             return 1
         if order[0] == "get":
-            on = kept["said"] if kept["mode"] == "lie" else self._host.is_on
+            on = kept["said"] if kept["mode"] == "lie" else self._host.power_history()[-1][1]
             print(f"power:{int(on)}")
         elif kept["mode"] == "slow":
             self._later(kept["seconds"], order)
         elif kept["mode"] == "well":
             self.switch(*order)
         elif order[1] == "power":
-            (self._directory / "mode").write_text(json.dumps(kept | {"said": order[2] == "1"}))
+            self._keep(kept | {"said": order[2] == "1"})
         return 0
 
     def switch(self, *order: str) -> None:
@@ -151,13 +166,20 @@ class Bmc:
 
     def switch_later(self, seconds: float, *order: str) -> None:
         """Carry it out after so many seconds, unless it was told to be another BMC meanwhile."""
+        kept = self._kept()
         time.sleep(seconds)
-        if self._kept()["mode"] == "slow":
+        if kept["mode"] == "slow" and kept == self._kept():
             self.switch(*order)
 
     def _kept(self) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads((self._directory / "mode").read_text())
         return kept
+
+    def _keep(self, kept: dict[str, Any]) -> None:
+        """In one piece: it may be asked at any moment."""
+        new = self._directory / f"mode.{os.getpid()}"
+        new.write_text(json.dumps(kept))
+        new.rename(self._directory / "mode")
 
     def _later(self, seconds: float, order: tuple[str, ...]) -> None:
         words = ["--name", self._place.name, "chassis", "--after", str(seconds), self._host.name, *order]
@@ -202,9 +224,15 @@ class Bmcs:
             self._process.wait()
             self._process = None
 
+    def ignore(self) -> None:
+        """Let none of them do anything any more, whoever may still tell it to."""
+        for bmc in self._by_host.values():
+            bmc.behave("ignore")
+
     def reset(self) -> None:
-        """Let all of them answer, and work well."""
+        """Let all of them answer, end what they are about, and work well."""
         for bmc in self._by_host.values():
             bmc.answer()
+            wait_until(lambda bmc=bmc: not bmc.is_busy, START_TIMEOUT_S, f"{bmc.address} ends what it is about")  # type: ignore[misc]
             bmc.behave("well")
             bmc.forget_orders()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from lab.wait import wait_until
 from pvc.errors import PvcError
 
 INIT = Path(init.__file__)
-BOOT_TIMEOUT_S = 30
+BOOT_TIMEOUT_S = 60
 # Keeps the handle of every process that was started here, until it has been waited for.
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -276,8 +276,7 @@ class Host:
         home = _link(pid) if pid is not None else None
         if home is None:
             return {}
-        found = {int(entry): _command_line(int(entry)) for entry in os.listdir("/proc") if entry.isdigit() and _link(int(entry)) == home}
-        return {pid: argv for pid, argv in found.items() if argv}
+        return command_lines(lambda pid: _link(pid) == home)
 
     def guests(self) -> list[Guest]:
         """Its QEMU processes, those that wait for a migration included."""
@@ -328,6 +327,13 @@ def _link(pid: int) -> str | None:
         return os.readlink(f"/proc/{pid}/ns/pid")
     except OSError:
         return None
+
+
+def command_lines(wanted: Callable[[int], bool] = lambda pid: True) -> dict[int, list[str]]:
+    """Every process of the machine, or those that are wanted: its id, and its command line."""
+    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    found = {pid: _command_line(pid) for pid in pids if wanted(pid)}
+    return {pid: argv for pid, argv in found.items() if argv}
 
 
 def _command_line(pid: int) -> list[str]:

@@ -25,6 +25,8 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 PR_SET_PDEATHSIG = 1
 # A service that could not work is tried again after this, as systemd does.
 RETRY_S = 1.0
+# So long somebody who has something to say may take to say it: on a busy machine they are not there at once.
+ORDER_S = 60.0
 
 
 def set_up(directory: Path, hostname: str) -> None:
@@ -139,7 +141,7 @@ class Init:
 
     def _accept(self) -> None:
         line, _ = self._listener.accept()
-        line.settimeout(5)
+        line.settimeout(ORDER_S)
         with contextlib.suppress(OSError, ValueError):
             text = line.makefile().readline()
             if not text:

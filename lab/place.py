@@ -81,7 +81,7 @@ class Place:
             return False
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: who waits for that end may hold it for a moment
             except BlockingIOError:
                 return False
             return True
