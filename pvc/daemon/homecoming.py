@@ -7,6 +7,7 @@ may not decide at any time. A node that an admin flushed stays flushed.
 import logging
 from collections.abc import Callable
 
+from pvc.agent.ports import Moved
 from pvc.cluster import znodes
 from pvc.cluster.commit import Change, commit
 from pvc.cluster.evidence import Relied, Seen, Transition
@@ -31,6 +32,12 @@ class Homecoming:
     def __init__(self, node: str, store: Store, token: Callable[[], int | None], now: Callable[[], str]) -> None:
         self._node, self._store, self._token, self._now = node, store, token, now
         self._looked: int | None = None  # the token under which nothing is left to be done
+        self._returned = False  # this very daemon
+
+    def moved(self, transition: Moved) -> None:
+        """Hear of a transition: after its return this daemon may have lost its session, and joined anew, before the first look."""
+        if (transition.of, transition.machine, transition.trigger, transition.source) == (self._node, "node", "join", Daemon.fenced):
+            self._returned = True
 
     def turn(self) -> bool:
         """Look once; returns whether the node was given back in this very turn."""
@@ -50,7 +57,7 @@ class Homecoming:
         if node is None or config is None or not isinstance(record, NodeRecord) or record.life.daemon is not Daemon.run:
             return False  # not yet
         past = None if events is None else decode_history(paths[1], events.data)
-        if record.life.flush is not Flush.ready or not isinstance(past, History) or not returned(past):
+        if record.life.flush is not Flush.ready or not isinstance(past, History) or not returned(past, self._returned):
             self._looked = token
             return False
         told = None if events is None else Seen(past, events.version)
@@ -71,11 +78,14 @@ class Homecoming:
         return change.guarded(Check(znodes.boot(self._node), token))
 
 
-def returned(past: History) -> bool:
-    """Whether this node last joined as one that was proven off, and was not given back since."""
+def returned(past: History, known: bool) -> bool:
+    """Whether this node last joined as one that was proven off, and was not given back since.
+
+    Where it is ``known`` that the daemon that asks did so, what it joined as after that was only another session.
+    """
     for entry in reversed(past.entries):
         if (entry.machine, entry.trigger) == ("flush", "ready"):
             return False
-        if (entry.machine, entry.trigger) == ("node", "join"):
+        if (entry.machine, entry.trigger) == ("node", "join") and (entry.source == Daemon.fenced or not known):
             return entry.source == Daemon.fenced
     return False

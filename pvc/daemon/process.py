@@ -97,6 +97,8 @@ class NodeDaemon:
         counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
         self._deadman = Deadman(counters, config.settings.own_lease_s, end_at_once)
         self._home = Homecoming(config.node, self._store, self._token, machine.wall_clock) if config.take_home else None
+        if self._home is not None:
+            self._log.hearers.append(self._home.moved)
         self._chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
     def _make_agent(self, ready: Ready) -> Agent:

@@ -27,9 +27,13 @@ def back():
     assert client.domain("web").life.owner == "hv2"
     found = SimpleNamespace(world=world, client=client, small=world.small)
     die(found)
+    heard = []
+    world.small.straws["hv2"].moved = heard.append
     world.small.power_on("hv2")
     rests(world)
     found.home = keeper(found)
+    for transition in heard:
+        found.home.moved(transition)
     return found
 
 
@@ -60,6 +64,26 @@ def test_what_was_recovered_elsewhere_comes_home(back):
     assert back.client.node("hv2").record.life.flush is Flush.ready
     (told,) = [entry for entry in entries(back) if entry.trigger == "ready" and entry.machine == "flush"]
     assert (told.by, told.who, told.why) == ("client", "hv2", WHY)
+
+
+def test_a_session_that_ends_right_after_the_return_does_not_make_it_a_restart(back):
+    """Its server may just be starting as well; the daemon joins anew before it has looked for the first time."""
+    join_anew(back)
+    assert keeper(back).turn() is False, "a daemon that did not see it return knows of no return"
+    assert back.home.turn()
+    rests(back.world)
+    assert back.client.domain("web").life.owner == "hv2"
+    join_anew(back)
+    assert not back.home.turn(), "that was the same return"
+
+
+def join_anew(back):
+    token = back.small.agents["hv2"].executor.token
+    back.small.stores["hv2"].disconnect()
+    back.small.ensemble.advance(60)
+    back.small.stores["hv2"].reconnect()
+    rests(back.world)
+    assert back.small.agents["hv2"].executor.token > token
 
 
 def test_it_is_done_once_for_each_return(back):
