@@ -97,8 +97,6 @@ class NodeDaemon:
         counters = {"the core loop": lambda: self._core.turns, "the keepalive": lambda: self._keepalive.turns}
         self._deadman = Deadman(counters, config.settings.own_lease_s, end_at_once)
         self._home = Homecoming(config.node, self._store, self._token, machine.wall_clock) if config.take_home else None
-        if self._home is not None:
-            self._log.hearers.append(self._home.moved)
         self._chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
     def _make_agent(self, ready: Ready) -> Agent:
@@ -156,7 +154,7 @@ class NodeDaemon:
         remember(self._config.state_file, self._remembered)
         listen(self._on_signal)
         self._serve_metrics()
-        self._log.hearers.append(self._progress.moved)
+        self._log.hearers += [self._progress.moved, *([self._home.moved] if self._home else [])]
         self._agent.begin()  # before the store: what is reported of the first connection must include all of this
         try:
             self._store.start(self._inbox.put, CONNECT_TIMEOUT_S)
