@@ -360,7 +360,7 @@ def test_a_quota_is_a_refusal(zookeeper, opened):
 def test_what_a_cluster_creates_is_its_own(ensemble, opened):
     """H88: nobody else reads it, writes it, or adds to it."""
     chroot, auth = "/guarded", (("digest", "pvc:s3cret"),)
-    create_root(Options(ensemble.hosts, chroot, auth=auth))
+    create_root(Options(ensemble.hosts, chroot, auth=auth), DEADLINE_S)
     ours = opened(ensemble.hosts, chroot, auth=auth)
     ours.store.multi([Create("/a", b"1")])
     for credentials in ((), (("digest", "pvc:wrong"),)):
@@ -386,7 +386,7 @@ def test_what_a_cluster_creates_is_its_own(ensemble, opened):
 def test_an_acl_lets_others_read_and_no_more(ensemble, opened):
     chroot = "/readable"
     settings = {"auth": (("digest", "pvc:s3cret"),), "acl": ("auth::cdrwa", "world:anyone:r")}
-    create_root(Options(ensemble.hosts, chroot, **settings))
+    create_root(Options(ensemble.hosts, chroot, **settings), DEADLINE_S)
     opened(ensemble.hosts, chroot, **settings).store.multi([Create("/a", b"1")])
     theirs = opened(ensemble.hosts, chroot).store
     assert theirs.read("/a", sync=True).data == b"1"
@@ -398,9 +398,9 @@ def test_an_acl_lets_others_read_and_no_more(ensemble, opened):
 def test_a_root_is_created_once_and_with_its_parents(ensemble, opened):
     options = Options(ensemble.hosts, "/one/two/three")
     for _ in range(2):
-        create_root(options)
+        create_root(options, DEADLINE_S)
     assert opened(ensemble.hosts, options.chroot).store.children("/") == ()
-    create_root(Options(ensemble.hosts))
+    create_root(Options(ensemble.hosts), DEADLINE_S)
 
 
 def test_a_missing_root_is_seen_at_the_first_write(ensemble, opened):

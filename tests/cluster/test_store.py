@@ -4,6 +4,7 @@ import pytest
 
 from pvc.cluster.limits import MAX_DATA_BYTES, MAX_MULTI_OPS
 from pvc.cluster.store import ANY_VERSION, GONE, Absent, Check, Create, Delete, NotConnected, Refused, Set, Why
+from tests.cluster.worlds import DEADLINE_S
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ def test_nothing_answers_before_the_start_and_after_the_end(world):
     for request in (lambda: probe.store.read("/a"), lambda: probe.store.children("/a"), lambda: probe.store.multi([Create("/a")])):
         with pytest.raises(NotConnected):
             request()
-    probe.store.start(probe)
+    probe.store.start(probe, DEADLINE_S)
     probe.store.close()
     probe.store.close()
     assert not probe.store.connected
@@ -213,5 +214,5 @@ def test_a_start_without_a_server_fails_and_can_be_repeated(world):
     assert probe.events == []
     world.mend(probe)
     if not probe.store.connected:
-        probe.store.start(probe)
+        probe.store.start(probe, DEADLINE_S)
     assert probe.store.read("/") is not None

@@ -11,7 +11,7 @@ from pvc.cluster.live import ZooKeeperStore, create_root
 from pvc.cluster.options import Options, Tls
 from pvc.cluster.store import Create, NotConnected
 from tests import ensemble as zk
-from tests.cluster.worlds import Probe, until_connected_again
+from tests.cluster.worlds import DEADLINE_S, Probe, until_connected_again
 
 # kazoo 2.8 names the protocol in a way that Python has given up.
 pytestmark = [pytest.mark.ensemble, pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS:DeprecationWarning")]
@@ -70,13 +70,13 @@ def secure(require, tmp_path_factory):
 def options(secure, client="client", ca="ca", **tls):
     host, directory = secure
     certificates = {"cert": str(directory / f"{client}.crt"), "key": str(directory / f"{client}.key")} if client else {}
-    return Options((host,), "/pvc", 4.0, tls=Tls(ca=str(directory / f"{ca}.pem"), **certificates, **tls))
+    return Options((host,), "/pvc", 10.0, tls=Tls(ca=str(directory / f"{ca}.pem"), **certificates, **tls))
 
 
 def test_a_certificate_of_ours_is_served_and_comes_back(secure):
-    create_root(options(secure))
+    create_root(options(secure), DEADLINE_S)
     probe = Probe(ZooKeeperStore(options(secure)))
-    probe.store.start(probe)
+    probe.store.start(probe, DEADLINE_S)
     probe.store.multi([Create("/a", b"1")])
     probe.store.watch("/a")
     probe.until_data("/a", b"1")

@@ -161,7 +161,7 @@ class ZooKeeperWorld:
         self.ensemble = ensemble
         self.chroot = f"/contract/world{next(self._numbers)}"
         self._probes = []
-        create_root(Options(ensemble.hosts, self.chroot))
+        create_root(Options(ensemble.hosts, self.chroot, self.LONGEST_S), DEADLINE_S)
 
     def probe(self, session_timeout_s=LONGEST_S, target=0, **options):
         link = Link(self.ensemble.hosts[target])

@@ -181,7 +181,7 @@ def test_without_a_cluster_it_says_how_to_make_one(path):
 @pytest.mark.ensemble
 def test_a_daemon_logs_in_as_its_file_says(world):
     options = Options(world.ensemble.hosts, f"{world.chroot}/guarded", auth=(("digest", "pvc:s3cret"),))
-    create_root(options)
+    create_root(options, DEADLINE_S)
     store = ZooKeeperStore(options)
     store.start(lambda _: None, DEADLINE_S)
     commit(store, create_cluster(ClusterConfig(str(uuid.uuid4()), "guarded", request="begin")))
