@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pvc.core.events import HypervisorLost, Inventory, JobDone
 from pvc.core.facts import JOBS
-from pvc.daemon import loop
+from pvc.daemon import loop, process
 from pvc.daemon.main import main
 from pvc.daemon.surroundings import Surroundings
 from pvc.errors import PvcError
@@ -85,6 +85,7 @@ class StrawHypervisor:
 def surroundings(folder):
     settings = json.loads((folder / "straw.json").read_text())
     loop.PRECOPY_S = settings.get("precopy_s", loop.PRECOPY_S)
+    process.LEAVE_S = settings.get("leave_s", process.LEAVE_S)
 
     def probe(uri):
         if settings.get("no_libvirt"):

@@ -396,13 +396,15 @@ def test_without_zookeeper_the_end_is_bounded_and_said(own_world):
 
 def test_a_second_signal_ends_it_at_once(own_world):
     own_world.create()
-    daemon = own_world.daemon(**HASTY).start()
+    daemon = own_world.daemon(**HASTY)
+    daemon.straw(leave_s=600)
+    daemon.start()
     own_world.client.until_node("hv1", "run")
     own_world.ensemble.servers[0].freeze()
     daemon.until_says("ZooKeeper: not connected")
     daemon.send(TERM).until_says("SIGTERM: this node leaves")
     assert daemon.send(TERM).ended() == 1
-    assert not any("could not leave" in line for line in daemon.lines)
+    assert not any("could not write" in line for line in daemon.lines)
 
 
 def test_a_signal_is_heard_whichever_thread_gets_it(own_world):

@@ -7,7 +7,7 @@ import pytest
 from pvc.cluster import znodes
 from pvc.cluster.formats import decode_stats
 from tests import ensemble as zk
-from tests.daemon.conftest import HASTY, World
+from tests.daemon.conftest import World
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.long]
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.ensemble, pytest.mark.long]
 def wide_world(require, tmp_path):
     """Three servers of which each may be stopped."""
     require("zookeeper", zk.available(), "a daemon needs a real one")
-    with zk.running(tmp_path / "zookeeper", servers=3) as ensemble:
+    with zk.running(tmp_path / "zookeeper", servers=3, sync_ticks=40, extra="maxSessionTimeout=20000\n") as ensemble:
         world = World(ensemble, tmp_path)
         yield world
         world.end()
@@ -25,7 +25,7 @@ def wide_world(require, tmp_path):
 def test_three_servers_that_were_restored_together_are_noticed_at_once_and_at_the_next_start(wide_world):
     world, servers = wide_world, wide_world.ensemble.servers
     world.create()
-    daemon = world.daemon(**HASTY).start()
+    daemon = world.daemon(session_timeout=20, dead_ticks=60).start()  # a new session would be a new start, and that one is missed first
     world.client.until_node("hv1", "run")
 
     def ticks(least):
