@@ -16,7 +16,7 @@ from pvc.core import events as e
 from pvc.fsm.states import Effect
 from pvc.fsm.views import Life
 from pvc.hypervisor import HypervisorOptions, LibvirtHypervisor
-from tests.hypervisor.world import HV1, HV2, until
+from tests.hypervisor.world import HV1, HV2, SOON_S, until
 
 HOOK = Path(__file__).parents[2] / "hooks" / "pvc-claims"
 
@@ -43,7 +43,7 @@ class Machine:
     def start_libvirtd(self) -> None:
         """Start it where it does not run, and wait until it answers."""
         self.host.start("libvirtd")
-        wait_until(lambda: self.host.libvirt_answers, 30, f"libvirtd of {self.name} answers")
+        wait_until(lambda: self.host.libvirt_answers, SOON_S, f"libvirtd of {self.name} answers")
 
     def knows(self, uuid: str) -> bool:
         """Whether its libvirt has a domain of this UUID."""
@@ -119,7 +119,7 @@ class RealWorld:
             for guest in machine.host.guests():
                 with suppress(ProcessLookupError):
                     os.kill(guest.pid, signal.SIGKILL)
-            until(lambda machine=machine: not machine.host.guests(), 10, "guests are gone")
+            until(lambda machine=machine: not machine.host.guests(), SOON_S, "guests are gone")
             shutil.rmtree(machine.claims, ignore_errors=True)
             machine.start_libvirtd()
         self.ports.clear()
@@ -164,14 +164,14 @@ class RealWorld:
 
     def kill_guest(self, host: str, uuid: str) -> None:
         # libvirt shows a guest that comes in before its QEMU is there.
-        pid = wait_until(lambda: self.machines[host].qemu(uuid), 20, f"there is a QEMU of {uuid} on {host}")
+        pid = wait_until(lambda: self.machines[host].qemu(uuid), SOON_S, f"there is a QEMU of {uuid} on {host}")
         os.kill(pid, signal.SIGKILL)
 
     def ticks(self, host: str, uuid: str) -> int:
         return self.machines[host].host.console(self.names[uuid]).count("tick")
 
     def guest_is_up(self, host: str, uuid: str) -> None:
-        until(lambda: self.ticks(host, uuid) > 1, 30, f"{uuid} ticks on {host}")
+        until(lambda: self.ticks(host, uuid) > 1, SOON_S, f"{uuid} ticks on {host}")
 
     def guest_powers_off(self, host: str, uuid: str) -> None:
         self.guest_is_up(host, uuid)

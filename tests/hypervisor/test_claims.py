@@ -98,7 +98,7 @@ def hook(claims, tmp_path, *words, mark=False):
     (tmp_path / "boot_id").write_text("boot-1\n")
     xml = f"<domain type='kvm'>\n  <name>vm1</name>\n  <uuid>{VM}</uuid>\n  {MARK if mark else ''}\n</domain>\n"
     environment = {"PVC_CLAIMS_DIRECTORY": str(claims.directory), "PVC_BOOT_ID_FILE": str(tmp_path / "boot_id")}
-    done = subprocess.run([HOOK, "vm1", *words], input=xml, env=environment, capture_output=True, text=True, timeout=10)
+    done = subprocess.run([HOOK, "vm1", *words], input=xml, env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout in ("", xml)
     return done.returncode, bool(done.stdout), done.stderr
 

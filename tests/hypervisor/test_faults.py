@@ -17,7 +17,7 @@ from tests.hypervisor.world import HV1, HV2, Script, inventories, jobs_done, las
 
 pytestmark = pytest.mark.long
 
-SETTLED_S = 30
+SETTLED_S = 60
 COMPLETE = (Guest.absent, Guest.held)
 STAYED = (Guest.running, Guest.absent)
 STAYED_TWICE = (Guest.running, Guest.held)
@@ -37,10 +37,10 @@ def held_at_switchover(real, uuid):
     """
     source, target = real.machines[HV1].host, real.machines[HV2].host
     stopped = ["paused", "(migrating)"]
-    until(lambda: (real.ports[HV1].hypervisor.progress(uuid) or NOT_YET).total_mib, 20, "memory is sent")
+    until(lambda: (real.ports[HV1].hypervisor.progress(uuid) or NOT_YET).total_mib, SETTLED_S, "memory is sent")
     with real.freeze(HV2):
         target.slow(None)
-        until(lambda: source.virsh("domstate", "--reason", uuid).split() == stopped, 20, "the guest was stopped for its hand-over")
+        until(lambda: source.virsh("domstate", "--reason", uuid).split() == stopped, SETTLED_S, "the guest was stopped for its hand-over")
         yield
 
 
@@ -129,7 +129,7 @@ def test_a_link_cut_while_copying_costs_nothing(real):
     script.admit(HV2, uuid)
     before = script.give(HV1, uuid, Effect.migrate, target=HV2)
     script.shows(HV2, uuid, Guest.incoming)
-    until(lambda: (real.ports[HV1].hypervisor.progress(uuid) or NOT_YET).total_mib, 20, "memory is sent")
+    until(lambda: (real.ports[HV1].hypervisor.progress(uuid) or NOT_YET).total_mib, SETTLED_S, "memory is sent")
     real.machines[HV2].host.cut()
     assert script.done(HV1, uuid, Job.migrate, before) is Guest.running
     assert ends(real, uuid) == STAYED
@@ -139,7 +139,7 @@ def test_a_target_that_is_not_there_is_noticed_in_seconds(real):
     script = Script(real)
     uuid = script.create(HV1)
     real.machines[HV2].host.stop("libvirtd")
-    assert script.do(HV1, uuid, Effect.migrate, Job.migrate, target=HV2, seconds=10) is Guest.running
+    assert script.do(HV1, uuid, Effect.migrate, Job.migrate, target=HV2, seconds=SETTLED_S) is Guest.running
 
 
 def test_without_zookeeper_only_what_still_copies_is_broken_off(real):
@@ -159,11 +159,11 @@ def test_progress_of_a_migration_can_be_read(real):
     script.admit(HV2, uuid)
     before = script.give(HV1, uuid, Effect.migrate, target=HV2)
     hypervisor = real.ports[HV1].hypervisor
-    until(lambda: (hypervisor.progress(uuid) or NOT_YET).total_mib, 20, "figures are there")
+    until(lambda: (hypervisor.progress(uuid) or NOT_YET).total_mib, SETTLED_S, "figures are there")
     assert 0 <= hypervisor.progress(uuid).percent < 100
     script.give(HV1, uuid, Effect.abort_job)
     script.done(HV1, uuid, Job.abort, before)
-    until(lambda: hypervisor.progress(uuid) is None, 10, "and go with it")
+    until(lambda: hypervisor.progress(uuid) is None, SETTLED_S, "and go with it")
 
 
 def test_a_third_migration_waits_and_can_be_broken_off_before_it_begins(real):
@@ -175,7 +175,7 @@ def test_a_third_migration_waits_and_can_be_broken_off_before_it_begins(real):
     for uuid in uuids[:2]:
         script.shows(HV2, uuid, Guest.incoming)
     assert last(real.events(HV2), uuids[2]) is Guest.absent
-    assert script.do(HV1, uuids[2], Effect.abort_job, Job.abort, seconds=5) is Guest.running
+    assert script.do(HV1, uuids[2], Effect.abort_job, Job.abort) is Guest.running
     assert not jobs_done(real.events(HV1), uuids[0], Job.migrate)
 
 
@@ -185,10 +185,10 @@ def test_a_hung_qemu_hides_no_other_guest(real):
     os.kill(real.machines[HV1].qemu(hung), signal.SIGSTOP)
     script.give(HV1, hung, Effect.suspend)
     real.kill_guest(HV1, other)
-    script.shows(HV1, other, Guest.absent, 10)
+    script.shows(HV1, other, Guest.absent)
     real.restart_port(HV1)
     assert script.counted(HV1).guests == {hung: Guest.running}
-    assert script.do(HV1, hung, Effect.destroy, Job.destroy, seconds=40) is Guest.absent
+    assert script.do(HV1, hung, Effect.destroy, Job.destroy) is Guest.absent
 
 
 def test_libvirts_own_handover_runs_on_the_target(real):

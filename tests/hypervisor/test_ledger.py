@@ -133,7 +133,7 @@ def test_no_more_threads_work_than_were_allowed():
     def work():
         running.append(1)
         most.append(len(running))
-        gate.wait(10)
+        gate.wait(60)
         running.pop()
         done.release()
 
@@ -141,13 +141,13 @@ def test_no_more_threads_work_than_were_allowed():
         workers.give(number, work)
     gate.set()
     for _ in range(6):
-        assert done.acquire(timeout=10)
+        assert done.acquire(timeout=60)
     assert max(most) <= 2
 
 
 def test_the_same_work_waits_once_and_can_be_taken_back():
     workers, gate, did, done = Workers("test", 1), threading.Event(), [], threading.Event()
-    workers.give("first", lambda: gate.wait(10))
+    workers.give("first", lambda: gate.wait(60))
     for _ in range(3):
         workers.give("second", lambda: did.append("second"))
     workers.give("third", lambda: did.append("third"))
@@ -155,7 +155,7 @@ def test_the_same_work_waits_once_and_can_be_taken_back():
     assert workers.take_back("third")
     assert not workers.take_back("third")
     gate.set()
-    assert done.wait(10)
+    assert done.wait(60)
     assert did == ["second"]
 
 
@@ -163,7 +163,7 @@ def test_work_that_fails_does_not_end_its_thread(caplog):
     workers, done = Workers("test", 1), threading.Event()
     workers.give("bad", lambda: 1 / 0)
     workers.give("good", done.set)
-    assert done.wait(10)
+    assert done.wait(60)
     assert "nobody foresaw" in caplog.text
 
 

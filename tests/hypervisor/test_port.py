@@ -12,7 +12,7 @@ from pvc.errors import PvcError
 from pvc.fsm.states import Effect, Guest, Job
 from pvc.hypervisor import probe
 from pvc.hypervisor.claims import Claims, Phase
-from tests.hypervisor.world import HV1, HV2, Script, inventories, jobs_done, last, until
+from tests.hypervisor.world import HV1, HV2, SOON_S, Script, inventories, jobs_done, last, until
 
 pytestmark = pytest.mark.long
 
@@ -37,7 +37,7 @@ def test_what_guests_take_is_known(real):
     script = Script(real)
     uuid = script.create(HV1)
     hypervisor = real.ports[HV1].hypervisor
-    until(lambda: hypervisor.figures().vcpus == 1, 5, "its size is known")
+    until(lambda: hypervisor.figures().vcpus == 1, SOON_S, "its size is known")
     assert hypervisor.figures().domains == 1
     assert hypervisor.figures().memory_allocated_mib == 96
     script.do(HV1, uuid, Effect.destroy, Job.destroy)
@@ -80,11 +80,11 @@ def test_an_order_while_libvirt_is_lost_is_decided_again(real):
     script = Script(real)
     uuid = real.define()
     real.machines[HV1].host.stop("libvirtd")
-    real.wait(HV1, lambda events: isinstance(events[-1], e.HypervisorLost), 10, "it is noticed")
+    real.wait(HV1, lambda events: isinstance(events[-1], e.HypervisorLost), SOON_S, "it is noticed")
     script.give(HV1, uuid, Effect.create)
     assert "decided again" in real.ports[HV1].said[-1]
     real.machines[HV1].start_libvirtd()
-    real.wait(HV1, lambda events: len(inventories(events)) == 2, 20, "it is counted again")
+    real.wait(HV1, lambda events: len(inventories(events)) >= 2, SOON_S, "it is counted again")
     assert not jobs_done(real.events(HV1), uuid, Job.create)
     assert script.do(HV1, uuid, Effect.create, Job.create) is Guest.running
 
@@ -137,7 +137,7 @@ def test_a_guest_moves_there_and_back(real):
     script = Script(real)
     uuid = script.create(HV1)
     for source, target in ((HV1, HV2), (HV2, HV1)):
-        until(lambda target=target: not real.machines[target].knows(uuid), 5, "libvirt has forgotten it where it goes")
+        until(lambda target=target: not real.machines[target].knows(uuid), SOON_S, "libvirt has forgotten it where it goes")
         script.admit(target, uuid)
         assert script.do(source, uuid, Effect.migrate, Job.migrate, target=target) is Guest.absent
         script.shows(target, uuid, Guest.held)
@@ -151,7 +151,7 @@ def test_a_closed_port_is_silent(real):
     real.ports[HV1].hypervisor.close()
     before = real.events(HV1)
     real.kill_guest(HV1, uuid)
-    until(lambda: real.machines[HV1].qemu(uuid) is None, 10, "it is dead")
+    until(lambda: real.machines[HV1].qemu(uuid) is None, SOON_S, "it is dead")
     assert real.events(HV1) == before
 
 
@@ -166,9 +166,9 @@ def test_many_calls_that_wait_when_libvirtd_freezes_end_in_a_count(real):
     with real.freeze(HV1):
         for uuid in uuids:
             script.give(HV1, uuid, Effect.suspend)
-        real.wait(HV1, lambda events: isinstance(events[-1], e.HypervisorLost), 12, "it is noticed")
+        real.wait(HV1, lambda events: isinstance(events[-1], e.HypervisorLost), SOON_S, "it is noticed")
         assert not any(jobs_done(real.events(HV1), uuid, Job.suspend) for uuid in uuids)
-    real.wait(HV1, lambda events: len(inventories(events)) == 2, 40, "it is counted again")
+    real.wait(HV1, lambda events: len(inventories(events)) >= 2, SOON_S, "it is counted again")
     counted = inventories(real.events(HV1))[-1].guests
     assert set(counted) == set(uuids)
     assert set(counted.values()) <= {Guest.running, Guest.paused}  # each was carried out, or not
@@ -182,8 +182,8 @@ def test_breaks_leave_no_threads_behind(real):
     before = threading.active_count()
     for number in range(5):
         real.kill_libvirtd(HV1)
-        real.wait(HV1, lambda events, number=number: len(inventories(events)) == number + 2, 30, "it is counted again")
-    until(lambda: threading.active_count() <= before + 2, 10, f"{threading.active_count()} threads, {before} before")
+        real.wait(HV1, lambda events, number=number: len(inventories(events)) >= number + 2, SOON_S, "it is counted again")
+    until(lambda: threading.active_count() <= before + 2, SOON_S, f"{threading.active_count()} threads, {before} before")
 
 
 def test_without_libvirts_package_everything_but_the_start_works():
@@ -195,5 +195,5 @@ def test_without_libvirts_package_everything_but_the_start_works():
         "port = LibvirtHypervisor(options, xml_of=None, address_of=None, report=None, say=None)\n"
         "try:\n    port.start()\nexcept Exception as error:\n    print(type(error).__name__, error, error.next_step)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "PvcError libvirt's package for Python is not installed on Debian: apt install python3-libvirt\n", done.stderr

@@ -12,6 +12,8 @@ from pvc.fsm.states import Effect, Guest, Handover, Job
 from pvc.fsm.views import Life
 
 HV1, HV2 = "hv1", "hv2"
+SOON_S = 60.0
+"""For what takes moments, on a machine that has little left; whoever waits so long waits in vain."""
 
 
 class World(Protocol):
@@ -62,7 +64,7 @@ class Script:
         self.epoch += 1
         return Life(**{"epoch": self.epoch, "handover": Handover.paused, **changes})  # type: ignore[arg-type]
 
-    def counted(self, host: str, seconds: float = 20.0) -> e.Inventory:
+    def counted(self, host: str, seconds: float = SOON_S) -> e.Inventory:
         self.world.wait(host, inventories, seconds, f"the guests of {host} are counted")
         return inventories(self.world.events(host))[-1]
 
@@ -72,12 +74,12 @@ class Script:
         self.world.order(host, uuid, effect, self.life(**life))
         return before
 
-    def do(self, host: str, uuid: str, effect: Effect, job: Job, seconds: float = 30.0, **life: object) -> Guest:
+    def do(self, host: str, uuid: str, effect: Effect, job: Job, seconds: float = SOON_S, **life: object) -> Guest:
         """Give an order, and wait for the end of its job; the guest that it reports."""
         before = self.give(host, uuid, effect, **life)
         return self.done(host, uuid, job, before, seconds)
 
-    def done(self, host: str, uuid: str, job: Job, since: int = 0, seconds: float = 30.0) -> Guest:
+    def done(self, host: str, uuid: str, job: Job, since: int = 0, seconds: float = SOON_S) -> Guest:
         self.world.wait(host, lambda events: jobs_done(events[since:], uuid, job), seconds, f"the {job} of {uuid} on {host} ends")
         return jobs_done(self.world.events(host)[since:], uuid, job)[-1].guest
 
@@ -86,7 +88,7 @@ class Script:
         assert self.do(host, uuid, Effect.create, Job.create) is Guest.running
         return uuid
 
-    def shows(self, host: str, uuid: str, guest: Guest, seconds: float = 20.0) -> None:
+    def shows(self, host: str, uuid: str, guest: Guest, seconds: float = SOON_S) -> None:
         self.world.wait(host, lambda events: last(events, uuid) is guest, seconds, f"{uuid} is {guest} on {host}")
 
     def admit(self, host: str, uuid: str) -> None:
