@@ -15,11 +15,13 @@ from lab.host import Guest, Host
 from lab.network import Pair, Rack
 from lab.place import ROOT, Layout, Place, labs, one_at_a_time
 from lab.services import build_shared_folder_library
-from lab.shell import TIMEOUT_S, run
+from lab.shell import run
 from lab.wait import wait_until
 from pvc.errors import PvcError
 
 START_TIMEOUT_S = 90
+# A command may wait for many migrations, one after the other, of emulated guests on a machine that has little left.
+CLIENT_TIMEOUT_S = 300
 
 
 class Lab:
@@ -170,7 +172,7 @@ class Lab:
         """Where the cluster is, as a client on this machine is told it."""
         return ",".join(host.zookeeper for host in self.servers.values()) + services.CHROOT
 
-    def pvc(self, *words: str, check: bool = True, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    def pvc(self, *words: str, check: bool = True, timeout_s: float = CLIENT_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
         """Run the client on this machine, as a person would; PvcError when it fails and `check` is set."""
         return run(str(services.PVC), "--zookeeper", self.zookeeper, *words, check=check, timeout_s=timeout_s)
 

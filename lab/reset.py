@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import NotEmptyError
 
 from lab import services
 from lab.host import Host
@@ -86,8 +87,14 @@ def _wipe(servers: str) -> None:
     client: Any = KazooClient(servers)
     client.start(timeout=START_TIMEOUT_S)
     try:
-        if client.exists(services.CHROOT):
-            client.delete(services.CHROOT, recursive=True)
+        wait_until(lambda: _is_gone(client), START_TIMEOUT_S, "nothing is left in ZooKeeper")
     finally:
         client.stop()
         client.close()
+
+
+def _is_gone(client: Any) -> bool:
+    """Whether nothing is left of the cluster, or something came while it was deleted."""
+    with contextlib.suppress(NotEmptyError):
+        client.delete(services.CHROOT, recursive=True)
+    return not client.exists(services.CHROOT)

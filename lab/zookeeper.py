@@ -4,7 +4,7 @@ import contextlib
 import socket
 from pathlib import Path
 
-ELECTION_TIMEOUT_S = 30
+ELECTION_TIMEOUT_S = 90
 SCRIPT = Path("/usr/share/zookeeper/bin/zkServer.sh")
 # forceSync: these servers lose power never, and an fsync per write is most of what they would do.
 JAVA = "-Xmx128m -Dzookeeper.forceSync=no -Dzookeeper.preAllocSize=1024 -Dzookeeper.enforceQuota=true -XX:-UsePerfData"

@@ -14,6 +14,8 @@ from lab.watch import Watcher
 from pvc.client.cluster import Cluster
 from pvc.client.ear import Ear
 from pvc.client.goals import Verdict
+from pvc.client.snapshot import NodeNow
+from pvc.cluster import znodes
 from pvc.cluster.options import Options
 from pvc.cluster.patient import PatientStore
 from pvc.cluster.records import DomainRecord
@@ -61,6 +63,7 @@ class Admin:
 
     def ask(self, verb: str, name: str, *words: str) -> Any:
         """Give a command, and do not wait for what follows."""
+        self.catch_up()
         return getattr(self.client, verb)(name, *words)
 
     def do(self, verb: str, name: str, *words: str) -> str:
@@ -75,11 +78,16 @@ class Admin:
 
         self._patiently(lambda: self.client.wait_until(name, goal, timeout_s=PATIENCE_S))
 
+    def catch_up(self) -> None:
+        """What is read from now on is not older than what anybody else has written and been told: the server of this session may lag."""
+        self.store.read(znodes.CONFIG, sync=True)
+
     def _patiently(self, read: Callable[[], T]) -> T:
-        """What is read, also when the server of this session has just been taken away."""
+        """What is read, as new as it is now, also when the server of this session has just been taken away."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
+                self.catch_up()
                 return read()
             except NotConnected:
                 assert time.monotonic() < deadline
@@ -100,6 +108,10 @@ class Admin:
     def flush(self, node: str) -> Flush:
         """Whether a node takes VMs."""
         return self._patiently(lambda: self.client.node(node).record.life.flush)
+
+    def nodes(self) -> dict[str, NodeNow]:
+        """What ZooKeeper says of the nodes."""
+        return dict(self._patiently(self.client.nodes))
 
     def triggers(self, name: str) -> list[str]:
         """The transitions of a VM so far, oldest first."""
@@ -126,7 +138,7 @@ class Admin:
         wait_until(lambda: len(self.ticks_at(name, host)) > before, PATIENCE_S, f"{name} ticks on {host}")
 
     def hears(self, name: str, boots: int = 1) -> None:
-        """So many boots of a guest have heard their power button, or could: what listens begins beside the first tick, not before it."""
+        """So many boots of a guest tick, and hear their power button."""
         third = 2
         wait_until(
             lambda: sum(tick.number == third for tick in self.lab.ticks(name)) >= boots, PATIENCE_S, f"{name} ticks in {boots} boots"
@@ -164,14 +176,14 @@ class Admin:
         """Undefine every VM; whether every guest is gone then, and the cluster is as a new one is."""
         if self.spoiled:
             return False
-        for name in sorted(record.name for record in self.client.snapshot().records()):
+        for name in sorted(record.name for record in self._patiently(self.client.snapshot).records()):
             self.do("undefine", name)
         if self.lab.guests() or sorted(self.lab.working_nodes()) != list(NODES):
             return False
         for host in self.lab.hosts.values():
             for console in host.console_directory.iterdir():
                 console.unlink()
-        return all(node.record.life.flush == "ready" for node in self.client.nodes().values())
+        return all(node.record.life.flush == "ready" for node in self._patiently(self.client.nodes).values())
 
 
 def _below(client: Any, path: str) -> Iterator[str]:

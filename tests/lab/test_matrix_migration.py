@@ -19,7 +19,7 @@ def stage(ward):
     stage = Stage(ward.lab, ward.watcher, "web")
     stage.source = ward.victim
     stage.up()
-    stage.target = next(name for name in ward.others if ward.lab[name].zookeeper_mode() != "leader")
+    stage.target = next(name for name in ward.without_leader() if name != stage.source)
     yield stage
     stage.close()
 

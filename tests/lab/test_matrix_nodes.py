@@ -268,7 +268,7 @@ def test_a_fencer_that_dies_in_the_middle_of_a_recovery(ward):
 
 def test_the_heir_dies_as_well(ward):
     """It has claimed the VM, and loses its power while libvirt starts the guest."""
-    first = next(name for name in ward.others if ward.lab[name].zookeeper_mode() != "leader")
+    first = next(name for name in ward.without_leader() if name != ward.victim)
     ward.up("web", ward.victim, {"nodes": (ward.victim, first)})
     with Stage(ward.lab, ward.watcher, "web").gate(first, "prepare") as reached:
         ward.lab[ward.victim].power_off()

@@ -4,7 +4,6 @@ import pytest
 
 from lab import wait_until
 from lab.reset import _wipe as wipe
-from pvc.fsm.states import Fence
 from tests.lab.admin import PATIENCE_S
 from tests.lab.stage import Stage
 from tests.lab.ward import RECOVERY_S
@@ -146,5 +145,5 @@ def test_zookeeper_goes_between_a_guest_that_was_started_and_the_word_of_it(ward
     stage.ticks_on()
     assert len(stage.boots()) == 1
     stage.close()
-    assert ward.node(stage.source).fence is Fence.none
+    ward.works(stage.source)
     ward.settles()

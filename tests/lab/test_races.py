@@ -2,12 +2,14 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from pvc.errors import PvcError, Refused
 from pvc.fsm.states import Domain, Migration, Want
 from tests.lab.admin import NODES, PATIENCE_S, Admin
+from tests.lab.holds import Holds
 
 pytestmark = pytest.mark.lab
 ROUNDS = 20
@@ -19,16 +21,27 @@ class Rivals:
     def __init__(self, admins):
         self.admins = admins
         self.start = threading.Barrier(len(admins))
+        self.held = Holds(admins[0].lab, "web")
         self.pool = ThreadPoolExecutor(len(admins))
 
     def race(self, *commands):
-        """What became of each command: what was asked, or the error; its place says whose it was."""
-        return list(self.pool.map(self._act, self.admins, commands))
+        """What became of each command: what was asked, or the error; its place says whose it was.
+
+        However late one of them comes, no guest has moved by then: where it would go, libvirt is held.
+        """
+        with ExitStack() as held:
+            for host in NODES:
+                held.enter_context(self.held.gate(host, "migrate"))
+            results = list(self.pool.map(self._act, self.admins, commands))
+        for admin in self.admins:
+            admin.catch_up()
+        return results
 
     def _act(self, admin, command):
+        verb, name, *words = command
         self.start.wait(PATIENCE_S)
         try:
-            return admin.ask(*command)
+            return getattr(admin.client, verb)(name, *words)
         except PvcError as error:
             return error
 

@@ -33,11 +33,15 @@ class Ward(Admin):
     def __init__(self, lab: Lab, watcher: Watcher, *, dead_s: float = 6) -> None:
         super().__init__(lab, watcher)
         self._dead_s = dead_s
-        followers = [name for name, host in lab.hosts.items() if host.zookeeper_mode() != "leader"]
         # The death of the leader's host takes an election before anything else can happen.
-        self.victim = followers[0]
+        self.victim = self.without_leader()[0]
         self.others = [name for name in lab.hosts if name != self.victim]
         self.expected: set[str] = set()
+
+    def without_leader(self) -> list[str]:
+        """The hosts whose ZooKeeper server does not lead; one that is slow to answer may."""
+        leader = self.lab.leader().name
+        return [name for name in self.lab.hosts if name != leader]
 
     # -- Nodes ---------------------------------------------------------------------------------------------------------
 
