@@ -35,8 +35,10 @@ def test_an_ephemeral_names_its_session_and_ends_with_it(world, probe, writer):
     znode = writer.read("/alive", sync=True)
     assert (znode.ephemeral, znode.owner) == (True, probe.store.session_id)
     assert not writer.read("/").ephemeral
-    probe.store.close()
-    assert writer.read("/alive", sync=True) is None
+    other = world.open()
+    other.store.watch("/alive")
+    probe.store.close()  # which does not wait for a busy server for ever
+    other.until_data("/alive", None)
 
 
 def test_a_short_cut_keeps_session_and_ephemerals(world, probe, writer):
@@ -175,5 +177,8 @@ def test_absence_stops_who_would_write_over_a_returned_session(world, probe, wri
     with pytest.raises(Refused) as refused:
         commit(writer, shot)
     assert (refused.value.op, refused.value.why) == (Absent("/alive/n1"), Why.EXISTS)
+    other = world.open()
+    other.store.watch("/alive/n1")
     probe.store.close()
+    other.until_data("/alive/n1", None)
     assert commit(writer, shot) == 1
