@@ -6,13 +6,16 @@ import time
 
 import pytest
 
+from pvc.cli import names
 from pvc.cli.completion import script
 from pvc.cli.main import main
+from pvc.cli.names import LIMIT_S
 
 
 @pytest.fixture
 def tab(pvc, capsys, monkeypatch):
-    """What the Tab key offers at the end of these words."""
+    """What the Tab key offers at the end of these words, to somebody who waits for a machine that is busy."""
+    monkeypatch.setattr(names, "LIMIT_S", 60.0)
 
     def tab(*words):
         monkeypatch.setenv("_PVC_COMPLETE", "bash_complete")
@@ -56,6 +59,7 @@ def test_every_argument_that_names_a_vm_or_node_completes_it(tab, pvc, web1):
 
 
 def test_a_cluster_that_does_not_answer_offers_nothing_and_takes_no_time(tab, pvc, monkeypatch):
+    monkeypatch.setattr(names, "LIMIT_S", LIMIT_S)
     access = pvc.access()
     access.make_store = lambda options: time.sleep(60)
     monkeypatch.setattr(pvc, "access", lambda: access)
