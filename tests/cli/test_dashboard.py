@@ -35,7 +35,7 @@ def shown(world):
 
 def ask(dashboard, path, method="GET", **headers):
     """Status, headers and content of an answer."""
-    connection = http.client.HTTPConnection(*dashboard.server.server_address[:2], timeout=20)
+    connection = http.client.HTTPConnection(*dashboard.server.server_address[:2], timeout=60)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     content = b"" if path == "/stream" and answer.status == 200 else answer.read()
@@ -141,10 +141,10 @@ def test_a_feed_tells_who_comes_late_everything_and_keeps_no_more_than_it_must()
 
 def test_a_feed_that_is_over_lets_nobody_wait():
     feed = Feed()
-    waiting = threading.Thread(target=feed.after, args=(0, 60))
+    waiting = threading.Thread(target=feed.after, args=(0, 600), daemon=True)
     waiting.start()
     feed.close()
-    waiting.join(20)
+    waiting.join(30)
     assert not waiting.is_alive()
 
 
