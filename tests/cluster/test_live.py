@@ -61,7 +61,7 @@ def test_a_hundred_nodes_with_a_hundred_vms_come_back_without_a_thread_more(zook
         store.watch_children(node)
     for path in nodes + records:
         store.watch(path)
-    probe.settle()
+    probe.settle(SLOW_S)
     watched = len(nodes) * 2 + len(records)
 
     requests, began, most = store.requests, time.monotonic(), 0
@@ -79,7 +79,7 @@ def test_a_hundred_nodes_with_a_hundred_vms_come_back_without_a_thread_more(zook
     probe.forget()
     for node in nodes:
         store.multi([Set(path, b"1", 0) for path in records if path.startswith(f"{node}/")])
-    probe.settle()
+    probe.settle(SLOW_S)
     changed = {e.path for e in probe.events if isinstance(e, Changed) and e.znode.version == 1}
     assert changed == set(records)
     record_property("threads", most)

@@ -42,13 +42,13 @@ class Probe:
         with self._changed:
             self._events.clear()
 
-    def until(self, found, what):
+    def until(self, found, what, deadline_s=DEADLINE_S):
         """Wait until `found(events)` is true, and return that."""
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + deadline_s
         with self._changed:
             while not (result := found(self._events)):
                 left = deadline - time.monotonic()
-                assert left > 0, f"no {what} within {DEADLINE_S} s; seen: {self._events[-20:]}"
+                assert left > 0, f"no {what} within {deadline_s} s; seen: {self._events[-20:]}"
                 self._changed.wait(min(left, POLL_S))
             return result
 
@@ -76,11 +76,11 @@ class Probe:
 
         return self.until(last, f"children of {path} = {names}")[0]
 
-    def settle(self):
+    def settle(self, deadline_s=DEADLINE_S):
         """Wait until everything that has happened up to now is reported."""
         seen = sum(isinstance(e, Relisted) for e in self.events)
         self.store.relist()
-        self.until(lambda events: sum(isinstance(e, Relisted) for e in events) > seen, "Relisted")
+        self.until(lambda events: sum(isinstance(e, Relisted) for e in events) > seen, "Relisted", deadline_s)
 
     def until_relisted(self, generation):
         """Everything watched was reported in this generation or a later one."""
@@ -102,13 +102,13 @@ class MemoryProbe(Probe):
         super().__init__(store)
         self._ensemble = ensemble
 
-    def until(self, found, what):
-        for _ in range(int(DEADLINE_S / TICK_S)):
+    def until(self, found, what, deadline_s=DEADLINE_S):
+        for _ in range(int(deadline_s / TICK_S)):
             self.store.deliver()
             if result := found(self._events):
                 return result
             self._ensemble.advance(TICK_S)
-        raise AssertionError(f"no {what} within {DEADLINE_S} virtual seconds; seen: {self._events[-20:]}")
+        raise AssertionError(f"no {what} within {deadline_s} virtual seconds; seen: {self._events[-20:]}")
 
 
 class MemoryWorld:
