@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.marathon import Marathon
 
@@ -18,9 +18,9 @@ MISSING = pytest.StashKey[set[str]]()
 SKIPPED = pytest.StashKey[list[str]]()
 MANY_SKIPS = 20
 
-# A slow machine is no failure, so there is no deadline for an example.
-settings.register_profile("pvc", deadline=None)
-settings.register_profile("thorough", deadline=None, max_examples=2000)
+# A slow machine is no failure, so there is no deadline for an example, nor for drawing the first ones.
+settings.register_profile("pvc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("pvc"), max_examples=2000)
 settings.load_profile("pvc")
 
 Require = Callable[[str, bool, str], None]
