@@ -1,7 +1,7 @@
 """The watcher itself: it sees a guest that runs twice, and takes no hand-over for that, however late it looks. No test here needs a lab."""
 
 import os
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,7 +38,7 @@ def machine(monkeypatch):
     machine = Machine()
     clock = iter(range(1000))
     monkeypatch.setattr(watch, "processor_time_ns", machine.read)
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     return machine
 
 
@@ -97,5 +97,5 @@ def test_a_thread_that_ends_while_it_is_read_makes_no_time(monkeypatch):
     """As threads of a QEMU do at the end of a migration: what the others have used is not known then, and is not nothing."""
     pid = os.getpid()
     for threads, used in (([str(pid)], 0), ([str(pid), "ended"], None)):
-        monkeypatch.setattr(os, "listdir", lambda path, threads=threads: threads)
+        monkeypatch.setattr(watch, "os", SimpleNamespace(listdir=lambda path, threads=threads: threads))
         assert processor_time_ns(pid) == used
