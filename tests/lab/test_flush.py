@@ -160,6 +160,8 @@ def test_a_flush_survives_a_reboot_of_its_host(admin):
         admin.reach(name, "elsewhere", lambda record: record.life.state is Domain.start and record.life.owner in ("hv2", "hv3"))
     reach_flush(admin, Flush.flushed)
     assert admin.lab["hv1"].guests() == []
+    for name in FEW:
+        admin.ticks_on(name, str(admin.life(name).owner))
     admin.lab.pvc("node", "ready", "hv1")
     all_home(admin)
 
